@@ -1,0 +1,206 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"slipway/plan"
+)
+
+// OpenAsk returns the question with the ID if it still waits for an answer, else nil.
+func (r *Rollout) OpenAsk(id string) *Ask {
+	if a := r.Ask(id); a != nil && a.Answer == nil {
+		return a
+	}
+	return nil
+}
+
+// Ask returns the question with the ID, answered or not, or nil.
+func (r *Rollout) Ask(id string) *Ask {
+	for i := range r.Asks {
+		if r.Asks[i].ID == id {
+			return &r.Asks[i]
+		}
+	}
+	return nil
+}
+
+func (r *Rollout) openAsk() *Ask {
+	for i := range r.Asks {
+		if r.Asks[i].Answer == nil {
+			return &r.Asks[i]
+		}
+	}
+	return nil
+}
+
+func (r *Rollout) ask(a Ask) {
+	same := 0
+	for _, other := range r.Asks {
+		if other.Step == a.Step {
+			same++
+		}
+	}
+	a.ID = a.Step
+	if same > 0 {
+		a.ID = fmt.Sprintf("%s.%d", a.Step, same+1)
+	}
+	r.Asks = append(r.Asks, a)
+}
+
+func (r *Rollout) askApproval(s *Step, at time.Time) {
+	a := s.Spec.Approval
+	r.ask(Ask{
+		Kind: AskApproval, Step: s.ID, Question: s.Spec.Name, Who: a.Approvers, Self: a.Self, Required: a.Required,
+		Options: []Verb{VerbApprove, VerbReject}, Opened: at, Deadline: at.Add(a.Expires.D()), Default: VerbReject,
+	})
+}
+
+// askDecision asks what is to become of a rollout whose step s ended badly. Nothing passes for lack
+// of an answer: at the deadline traffic goes back to stable.
+func (r *Rollout) askDecision(s *Step, at time.Time, options []Verb) {
+	r.ask(Ask{
+		Kind: AskDecision, Step: s.ID, Question: s.Note, Who: r.Environment.DeployersOf(r.Target),
+		Options: options, Opened: at, Deadline: at.Add(decisionTime), Default: VerbRollback,
+	})
+}
+
+func (r *Rollout) applySaid(e Event) error {
+	if e.By == nil {
+		return fmt.Errorf("event %q without a person", e.Kind)
+	}
+	if e.Ask == "" {
+		return r.applyAbort(e)
+	}
+	a := r.Ask(e.Ask)
+	switch {
+	case a == nil:
+		return refuse("this rollout asks no such question")
+	case a.Answer != nil:
+		return refuse("%s", a.Answer.sentence())
+	case !slices.Contains(a.Options, e.Verb):
+		return refuse("%s is not an answer to this question", e.Verb)
+	case e.Verb == VerbApprove:
+		return r.applyVote(a, e)
+	}
+	r.settle(a, Answer{Verb: e.Verb, By: e.By, At: e.At}, e.Reason)
+	return nil
+}
+
+func (a *Answer) sentence() string {
+	if a.By == nil {
+		return fmt.Sprintf("the time to answer passed at %s (%s)", a.At.UTC().Format("15:04 MST"), a.Verb)
+	}
+	return fmt.Sprintf("already answered: %s by {@%s} at {t:%d}", a.Verb, a.By.ID, a.At.Unix())
+}
+
+func (r *Rollout) applyVote(a *Ask, e Event) error {
+	if !a.Self && e.By.ID == r.By.ID {
+		return refuse("you started this rollout, so someone else has to approve it")
+	}
+	if slices.ContainsFunc(a.Votes, func(v Vote) bool { return v.By.ID == e.By.ID }) {
+		return refuse("you have approved it already; it needs %d more", a.Required-len(a.Votes))
+	}
+	a.Votes = append(a.Votes, Vote{By: *e.By, At: e.At})
+	if len(a.Votes) >= a.Required {
+		r.settle(a, Answer{Verb: VerbApprove, By: e.By, At: e.At}, e.Reason)
+	}
+	return nil
+}
+
+func (r *Rollout) applyAbort(e Event) error {
+	if e.Verb != VerbAbort {
+		return refuse("%s needs a question that it answers", e.Verb)
+	}
+	if r.Stop != nil {
+		return refuse("this rollout is being stopped already: %s", r.Stop.Reason)
+	}
+	reason := e.By.Name + " stopped it"
+	if e.Reason != "" {
+		reason += ": " + e.Reason
+	}
+	r.closeAsks(Answer{Verb: VerbAbort, By: e.By, At: e.At})
+	r.leave(Stop{Cause: StopAborted, By: e.By, Reason: reason + ".", At: e.At, Return: true})
+	return nil
+}
+
+func (r *Rollout) applyExpired(e Event) error {
+	a := r.OpenAsk(e.Ask)
+	if a == nil {
+		return refuse("this question was answered already")
+	}
+	r.settle(a, Answer{Verb: a.Default, At: e.At}, "")
+	return nil
+}
+
+func (r *Rollout) closeAsks(answer Answer) {
+	for i := range r.Asks {
+		if r.Asks[i].Answer == nil {
+			r.Asks[i].Answer = &answer
+		}
+	}
+}
+
+// settle closes an ask and does what the answer says.
+func (r *Rollout) settle(a *Ask, answer Answer, reason string) {
+	a.Answer = &answer
+	s, phase := r.Step(a.Step)
+	switch answer.Verb {
+	case VerbApprove:
+		s.Status, s.Ended, s.Note = StepPassed, answer.At, "Approved by "+names(a.Votes)+"."
+	case VerbExtend:
+		s.Status, s.Ended, s.Extra = StepRunning, time.Time{}, s.Extra+plan.Duration(ExtraTime)
+		r.again(phase)
+	case VerbRetry:
+		s.Status = StepPending
+		r.again(phase)
+	case VerbContinue:
+		s.Waived, s.WaivedBy = true, answer.By
+		r.again(phase)
+	default:
+		r.leave(r.stopFor(a, answer, reason))
+	}
+}
+
+// again lets the siblings that were cancelled for the sake of a question start anew.
+func (r *Rollout) again(phase *Phase) {
+	for i := range phase.Steps {
+		switch s := &phase.Steps[i]; s.Status {
+		case StepCancelled:
+			s.Status = StepPending
+		case StepRunning:
+			s.Cancel = false
+		}
+	}
+}
+
+// stopFor says why and how the plan is left by an answer that leaves it.
+func (r *Rollout) stopFor(a *Ask, answer Answer, reason string) Stop {
+	stop := Stop{Cause: StopFailed, Step: a.Step, By: answer.By, At: answer.At, Return: answer.Verb != VerbHold}
+	switch {
+	case a.Kind == AskApproval && answer.By == nil:
+		stop.Cause, stop.Reason = StopExpired, "Nobody approved it in time."
+	case a.Kind == AskApproval:
+		stop.Cause, stop.Reason = StopRejected, answer.By.Name+" rejected it."
+	case answer.By == nil:
+		stop.Cause, stop.Reason = StopExpired, a.Question+" Nobody decided in time."
+	default:
+		stop.Reason = a.Question
+	}
+	if reason != "" {
+		stop.Reason += " Reason: " + reason
+	}
+	return stop
+}
+
+func names(votes []Vote) string {
+	list := ""
+	for i, v := range votes {
+		if i > 0 {
+			list += ", "
+		}
+		list += v.By.Name
+	}
+	return list
+}

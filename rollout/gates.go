@@ -1,0 +1,288 @@
+package rollout
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"slipway/plan"
+	"slipway/verdict"
+)
+
+// lookEvery is how often a gate reads the log: entries.list allows 60 calls a minute and project
+// (Cloud Logging quotas).
+const lookEvery = 10 * time.Second
+
+// GateActions are the step kinds that end in a verdict.
+func GateActions(log RequestLog) map[plan.Kind]Action {
+	return map[plan.Kind]Action{
+		plan.KindErrorRate: gateAction{look: func(ctx context.Context, t Task, since time.Time) (Outcome, error) {
+			return lookErrorRate(ctx, log, t, since)
+		}},
+		plan.KindNoLogs: gateAction{look: func(ctx context.Context, t Task, since time.Time) (Outcome, error) {
+			return lookNoLogs(ctx, log, t, since)
+		}},
+	}
+}
+
+// gateAction is a step without any effect: it only looks. Its handle is where its window begins, so
+// that whoever goes on with it counts the same requests.
+type gateAction struct {
+	look func(ctx context.Context, t Task, since time.Time) (Outcome, error)
+}
+
+type gateHandle struct {
+	Since time.Time `json:"since"`
+}
+
+func (g gateAction) Find(context.Context, Task) (string, bool, error) { return "", false, nil }
+
+func (g gateAction) Start(_ context.Context, t Task) (string, error) {
+	service := t.Services[t.Step.Service()]
+	if service.Candidate.Name == "" {
+		return "", &Failure{Label: "no_candidate", Reason: "There is no new revision of " + service.Name + " to look at yet."}
+	}
+	if service.ShiftedAt.IsZero() {
+		return "", &Failure{Label: "no_traffic", Reason: "The new revision of " + service.Name + " gets no traffic yet, so there is nothing to count."}
+	}
+	h, err := json.Marshal(gateHandle{Since: service.ShiftedAt})
+	return string(h), err
+}
+
+func (g gateAction) Poll(ctx context.Context, t Task, handle string) (Outcome, error) {
+	var h gateHandle
+	if err := json.Unmarshal([]byte(handle), &h); err != nil {
+		return Outcome{}, &Failure{Label: "internal", Reason: "This gate's record cannot be read.", Err: err}
+	}
+	return g.look(ctx, t, h.Since)
+}
+
+func (g gateAction) Cancel(context.Context, Task, string) error { return nil }
+
+func lookErrorRate(ctx context.Context, log RequestLog, t Task, since time.Time) (Outcome, error) {
+	service := t.Services[t.Step.ErrorRate.Service]
+	requests, err := log.Requests(ctx, service, service.Candidate.Name, since)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return JudgeErrorRate(t.Step.ErrorRate, service, since, requests, time.Now().UTC(), t.Extra)
+}
+
+// JudgeErrorRate decides an error_rate gate at the time now from the requests since the traffic
+// shift at since. Only windows that have closed are counted: a request is logged when it ends, and
+// slow ones are often the failing ones, so a second of starts is complete only max_latency after it,
+// and only once something received later shows that the log is not behind. extra lengthens the budget.
+func JudgeErrorRate(spec *plan.ErrorRate, service Service, since time.Time, requests Requests, now time.Time, extra time.Duration) (Outcome, error) {
+	gate, err := verdict.NewGate(float64(spec.Below), spec.AlphaPass, spec.AlphaFail)
+	if err != nil {
+		return Outcome{}, &Failure{Label: "gate", Reason: "This gate cannot decide anything: " + err.Error() + ".", Err: err}
+	}
+	g := &Gate{Revision: service.Candidate.Name, Limit: spec.Below, Since: since.Add(spec.WarmUp.D())}
+	g.count(requests, spec.MaxLatency.D(), now)
+	g.AtMost = gate.AtMost(g.Counts)
+	g.Needed = gate.CleanNeeded(g.Counts)
+	g.Verdict = gate.Judge(g.Counts).Verdict
+	o := Outcome{State: StillRunning, Gate: g, Again: lookEvery}
+	switch {
+	case g.Verdict == verdict.Fail:
+		o.State, o.Label = FailedState, "error_rate"
+	case g.Verdict == verdict.Pass && !now.Before(since.Add(spec.MinTime.D())):
+		o.State = Passed
+	case !now.Before(since.Add(spec.Budget.D() + extra)):
+		o.State, o.Label = Inconclusive, "not_enough_traffic"
+	}
+	if g.Verdict == verdict.Pass && o.State != Passed { // not before min_time: say what is waited for
+		g.Verdict = verdict.Inconclusive
+		o.Note = fmt.Sprintf("%s. Looks good; waiting until %s have passed.", g.soFar(), spec.MinTime)
+		return o, nil
+	}
+	o.Note = g.errorRateNote(o.State, service.Baseline, &gate)
+	return o, nil
+}
+
+// count fills in what the closed part of the window holds.
+func (g *Gate) count(requests Requests, maxLatency time.Duration, now time.Time) {
+	seen := now
+	if requests.Watermark.Before(now) {
+		seen = requests.Watermark
+	}
+	g.Until = seen.Add(-maxLatency).Truncate(time.Second)
+	if g.Until.Before(g.Since) {
+		g.Until = g.Since
+		return
+	}
+	slice := max(g.Until.Sub(g.Since)/maxPoints, time.Second)
+	for _, s := range requests.Seconds {
+		if s.At.Before(g.Since) || !s.At.Before(g.Until) {
+			continue
+		}
+		g.Counts.Requests += s.Requests
+		g.Counts.Errors += s.Errors
+		g.plot(s, slice)
+	}
+	if seconds := g.Until.Sub(g.Since).Seconds(); seconds > 0 {
+		g.PerSec = float64(g.Counts.Requests) / seconds
+	}
+}
+
+// maxPoints is what Slack's data_visualization block takes in one series.
+const maxPoints = 20
+
+// plot adds a second to the slice of the window that it is in.
+func (g *Gate) plot(s Second, slice time.Duration) {
+	i := min(int(s.At.Sub(g.Since)/slice), maxPoints-1)
+	at := g.Since.Add(time.Duration(i) * slice)
+	if n := len(g.Points); n == 0 || g.Points[n-1].At.Before(at) {
+		g.Points = append(g.Points, Point{At: at})
+	}
+	last := &g.Points[len(g.Points)-1]
+	last.Requests += s.Requests
+	last.Errors += s.Errors
+}
+
+// errorRateNote is the sentence on the card, for someone on call at night.
+func (g *Gate) errorRateNote(state OutcomeState, old *Baseline, gate *verdict.Gate) string {
+	switch state {
+	case Passed:
+		return fmt.Sprintf("Errors %s%s (%d of %d), at most %s. Limit %s: passed.", old.arrow(), Rate(g.rate()), g.Counts.Errors, g.Counts.Requests, g.AtMostText(), g.Limit)
+	case FailedState:
+		return fmt.Sprintf("Errors %s%s (%d of %d). Limit %s: failed.", old.arrow(), Rate(g.rate()), g.Counts.Errors, g.Counts.Requests, g.Limit)
+	case Inconclusive:
+		if least := gate.CleanNeeded(verdict.Counts{}); g.Counts.Requests < least {
+			return fmt.Sprintf("Not enough traffic: %d of at least %d requests.", g.Counts.Requests, least)
+		}
+		return fmt.Sprintf("Too close to call: %s, limit %s.", g.soFar(), g.Limit)
+	}
+	return g.soFar() + "." + g.forecast()
+}
+
+func (g *Gate) soFar() string {
+	return fmt.Sprintf("%s, %s", count(g.Counts.Requests, "request"), count(g.Counts.Errors, "error"))
+}
+
+// forecast says how many more clean requests a PASS takes, and how long that is at the present rate.
+func (g *Gate) forecast() string {
+	if g.Needed <= 0 || g.Needed > 1e6 {
+		return ""
+	}
+	more := fmt.Sprintf(" %d more clean ones to pass", g.Needed)
+	if g.PerSec > 0 {
+		more += " (about " + approximate(time.Duration(float64(g.Needed)/g.PerSec*float64(time.Second))) + ")"
+	}
+	return more + "."
+}
+
+func (g *Gate) rate() float64 {
+	if g.Counts.Requests == 0 {
+		return 0
+	}
+	return float64(g.Counts.Errors) / float64(g.Counts.Requests)
+}
+
+// arrow is "72% → " when the old revision's rate is known.
+func (b *Baseline) arrow() string {
+	if b == nil || b.Requests == 0 {
+		return ""
+	}
+	return Rate(b.Rate()) + " → "
+}
+
+// Rate is the share of failed requests, 0–1; 0 without requests.
+func (b *Baseline) Rate() float64 {
+	if b.Requests == 0 {
+		return 0
+	}
+	return float64(b.Errors) / float64(b.Requests)
+}
+
+func lookNoLogs(ctx context.Context, log RequestLog, t Task, since time.Time) (Outcome, error) {
+	spec := t.Step.NoLogs
+	service := t.Services[spec.Service]
+	lines, err := log.Lines(ctx, service, service.Candidate.Name, spec.Match, t.Created)
+	if err != nil {
+		return Outcome{}, err
+	}
+	requests, err := log.Requests(ctx, service, service.Candidate.Name, since)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return JudgeNoLogs(spec, service, since, lines, requests, time.Now().UTC(), t.Extra), nil
+}
+
+// JudgeNoLogs decides a no_logs gate at the time now: any line that matches fails it at once. That
+// there is none is evidence only once so many requests were served that a fault in min_rate of them
+// would have shown with probability 1-alpha.
+func JudgeNoLogs(spec *plan.NoLogs, service Service, since time.Time, lines Lines, requests Requests, now time.Time, extra time.Duration) Outcome {
+	g := &Gate{Revision: service.Candidate.Name, Limit: spec.MinRate, Since: since, Hits: lines.Hits, Sample: cut(lines.Sample, 200)}
+	g.count(requests, spec.MaxLatency.D(), now)
+	g.Points = nil
+	least := verdict.AbsenceNeeded(float64(spec.MinRate), spec.Alpha)
+	g.Needed = max(0, least-g.Counts.Requests)
+	g.Verdict = verdict.Inconclusive
+	o := Outcome{State: StillRunning, Gate: g, Again: lookEvery}
+	switch {
+	case lines.Hits > 0:
+		o.State, o.Label, g.Verdict = FailedState, "log_matches", verdict.Fail
+		o.Note = fmt.Sprintf("%s with %q.", count(lines.Hits, "log line"), spec.Match)
+		o.Detail = g.Sample
+	case g.Needed == 0:
+		o.State, g.Verdict = Passed, verdict.Pass
+		o.Note = fmt.Sprintf("No %q in %s.", spec.Match, count(g.Counts.Requests, "request"))
+	case !now.Before(since.Add(spec.Budget.D() + extra)):
+		o.State, o.Label = Inconclusive, "not_enough_traffic"
+		o.Note = fmt.Sprintf("Not enough traffic: %d of at least %d requests.", g.Counts.Requests, least)
+	default:
+		o.Note = fmt.Sprintf("No %q in %s so far; %d more to be sure.", spec.Match, count(g.Counts.Requests, "request"), g.Needed)
+	}
+	return o
+}
+
+// Rate writes a share of errors as people read it: 72%, 3.2%, 0.9%, 0%.
+func Rate(f float64) string {
+	percent := f * 100
+	switch {
+	case percent > 0 && percent < 0.05:
+		return "under 0.1%"
+	case percent >= 10 || percent == math.Trunc(percent):
+		return strconv.FormatFloat(percent, 'f', 0, 64) + "%"
+	}
+	return strconv.FormatFloat(percent, 'f', 1, 64) + "%"
+}
+
+// AtMostText writes the bound with as many digits as it takes not to read like the limit itself:
+// "4.95%" where the limit is 5%.
+func (g *Gate) AtMostText() string {
+	for digits := 1; digits < 4; digits++ {
+		s := strconv.FormatFloat(g.AtMost*100, 'f', digits, 64)
+		if f, _ := strconv.ParseFloat(s, 64); (f < float64(g.Limit)*100) == (g.AtMost < float64(g.Limit)) {
+			return s + "%"
+		}
+	}
+	return g.Limit.String()
+}
+
+func count(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.FormatInt(n, 10) + " " + noun + "s"
+}
+
+// approximate rounds a forecast to what is worth saying: seconds below two minutes, else minutes.
+func approximate(d time.Duration) string {
+	if d < 2*time.Minute {
+		return fmt.Sprintf("%d s", max(1, int(math.Ceil(d.Seconds()))))
+	}
+	return fmt.Sprintf("%d min", int(math.Ceil(d.Minutes())))
+}
+
+func cut(s string, n int) string {
+	runes := []rune(s)
+	if len(runes) <= n {
+		return s
+	}
+	return string(runes[:n-1]) + "…"
+}

@@ -1,0 +1,54 @@
+package rollout
+
+import (
+	"strings"
+
+	"slipway/plan"
+)
+
+// Expand fills in the ${…} of s that name the task's services. The error names the reference that is
+// not known, or not known yet: a candidate's before it was deployed.
+func (t Task) Expand(s string) (string, error) { return plan.Expand(s, Vars(t.Services)) }
+
+// Vars looks up ${SERVICE.…}: url, ws_url, image, revision, candidate.url and candidate.ws_url. What
+// a service does not have yet is not known, so that nothing is ever sent to half an address.
+func Vars(services map[string]Service) func(name string) (string, bool) {
+	return func(name string) (string, bool) {
+		service, field, _ := strings.Cut(name, ".")
+		s, ok := services[service]
+		if !ok {
+			return "", false
+		}
+		value := s.variable(field)
+		return value, value != ""
+	}
+}
+
+func (s Service) variable(field string) string {
+	switch field {
+	case "url":
+		return s.URL
+	case "ws_url":
+		return webSocketURL(s.URL)
+	case "candidate.url":
+		return s.Candidate.URL
+	case "candidate.ws_url":
+		return webSocketURL(s.Candidate.URL)
+	case "revision":
+		return s.Candidate.Name
+	case "image":
+		if s.Image.Digest == "" {
+			return ""
+		}
+		return s.Image.Reference()
+	}
+	return ""
+}
+
+// webSocketURL turns http into ws and https into wss.
+func webSocketURL(u string) string {
+	if rest, ok := strings.CutPrefix(u, "http"); ok {
+		return "ws" + rest
+	}
+	return u
+}

@@ -1,0 +1,58 @@
+package verdict
+
+import "math"
+
+// gridPoints is the number of alternatives a mixture bets on.
+const gridPoints = 32
+
+// mixture is the mean of gridPoints likelihood ratios, each linear in the counts
+// when in logarithms.
+type mixture struct {
+	perError, perSuccess [gridPoints]float64
+}
+
+// passMixture bets on rates q below the limit, given as the limit's odds L/(1−L),
+// which stay exact where L is close to 1. With g = q/L an error multiplies by g
+// and a success by (1−gL)/(1−L) = 1 + (1−g)·L/(1−L).
+func passMixture(odds float64) mixture {
+	var m mixture
+	for i := range gridPoints {
+		logShare := gridPoint(i, math.Log(1.0/50), math.Log(0.85))
+		m.perError[i] = logShare
+		m.perSuccess[i] = math.Log1p(-math.Expm1(logShare) * odds)
+	}
+	return m
+}
+
+// failMixture bets on rates above the limit, by their odds ratios r to it: a
+// success multiplies by 1/(1+(r−1)L) and an error by r/(1+(r−1)L).
+func failMixture(limit float64) mixture {
+	var m mixture
+	for i := range gridPoints {
+		logRatio := gridPoint(i, math.Log(1.2), math.Log(361))
+		m.perSuccess[i] = -math.Log1p(math.Expm1(logRatio) * limit)
+		m.perError[i] = logRatio + m.perSuccess[i]
+	}
+	return m
+}
+
+// gridPoint is the midpoint of the i-th of gridPoints equal steps of [from, to].
+func gridPoint(i int, from, to float64) float64 {
+	return from + (float64(i)+0.5)/gridPoints*(to-from)
+}
+
+// log is the natural logarithm of the mean, by log-sum-exp: the terms span
+// hundreds of orders of magnitude.
+func (m *mixture) log(errors, successes float64) float64 {
+	var terms [gridPoints]float64
+	top := math.Inf(-1)
+	for i := range terms {
+		terms[i] = errors*m.perError[i] + successes*m.perSuccess[i]
+		top = max(top, terms[i])
+	}
+	sum := 0.0
+	for _, t := range terms {
+		sum += math.Exp(t - top)
+	}
+	return top + math.Log(sum/gridPoints)
+}
