@@ -1,0 +1,206 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"slipway/plan"
+	"slipway/rollout"
+	"slipway/verdict"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// start is the time at which requests of these tests are made: 2026-01-05 10:00 UTC.
+func start() time.Time { return time.Date(2026, 1, 5, 10, 0, 0, 0, time.UTC) }
+
+// memory is an engine without a loop: rollouts move when a test applies events to them. What people
+// say goes through rollout.Apply, as in the real one.
+type memory struct {
+	t        *testing.T
+	rollouts []rollout.Rollout
+	started  []rollout.Request
+	told     []rollout.Event
+	err      error                 // of every call but Load, before any effect
+	locked   *rollout.LockedError  // of Start
+	before   func(*memory, string) // is called by Tell first: someone else is faster
+}
+
+var errStore = errors.New("redis: connection refused to 10.0.0.7")
+
+var _ Engine = (*rollout.Engine)(nil)
+
+func (m *memory) Start(ctx context.Context, req rollout.Request) (rollout.Rollout, error) {
+	m.timed(ctx)
+	switch {
+	case m.err != nil:
+		return rollout.Rollout{}, m.err
+	case m.locked != nil:
+		return rollout.Rollout{}, m.locked
+	}
+	for _, r := range m.rollouts {
+		if r.Token == req.Token {
+			return r, nil
+		}
+	}
+	services := map[string]rollout.Service{}
+	for _, s := range req.Environment.Services {
+		if req.Target.Service == "" || s.Name == req.Target.Service {
+			services[s.Name] = rollout.Service{
+				Name: s.Name, Stable: rollout.Revision{Name: s.CloudRun + "-00041-abc"},
+				Baseline: &rollout.Baseline{Requests: 1672, Errors: 1204},
+			}
+		}
+	}
+	r, _ := rollout.New(req, rollout.NewID(req.Token, 0), services)
+	m.rollouts, m.started = append(m.rollouts, r), append(m.started, req)
+	return r, nil
+}
+
+func (m *memory) Tell(ctx context.Context, id string, e rollout.Event) (rollout.Rollout, error) {
+	m.timed(ctx)
+	if m.err != nil {
+		return rollout.Rollout{}, m.err
+	}
+	if m.before != nil {
+		m.before(m, id)
+	}
+	r := m.find(id)
+	if r == nil {
+		return rollout.Rollout{}, rollout.ErrNotFound
+	}
+	next, err := rollout.Apply(*r, e)
+	if err != nil {
+		return *r, err
+	}
+	*r = next
+	m.told = append(m.told, e)
+	return next, nil
+}
+
+func (m *memory) Load(ctx context.Context, id string) (rollout.Rollout, error) {
+	m.timed(ctx)
+	if r := m.find(id); r != nil {
+		return *r, nil
+	}
+	return rollout.Rollout{}, rollout.ErrNotFound
+}
+
+func (m *memory) Active(ctx context.Context) ([]rollout.Rollout, error) {
+	m.timed(ctx)
+	running := slices.Clone(m.rollouts)
+	return slices.DeleteFunc(running, func(r rollout.Rollout) bool { return r.Status == rollout.Ended }), m.err
+}
+
+func (m *memory) timed(ctx context.Context) {
+	if _, ok := ctx.Deadline(); !ok {
+		m.t.Error("a call without a deadline")
+	}
+}
+
+func (m *memory) find(id string) *rollout.Rollout {
+	i := slices.IndexFunc(m.rollouts, func(r rollout.Rollout) bool { return r.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &m.rollouts[i]
+}
+
+// apply moves a rollout by events that belong to the engine's loop.
+func (m *memory) apply(id string, events ...rollout.Event) {
+	m.t.Helper()
+	r := m.find(id)
+	for _, e := range events {
+		next, err := rollout.Apply(*r, e)
+		if err != nil {
+			m.t.Fatalf("apply %+v: %v", e, err)
+		}
+		*r = next
+	}
+}
+
+// settle carries out all that time and state alone bring about.
+func (m *memory) settle(id string, now time.Time) {
+	m.t.Helper()
+	for {
+		due := rollout.Next(*m.find(id), now).Events
+		if len(due) == 0 {
+			return
+		}
+		m.apply(id, due...)
+	}
+}
+
+// run starts a step and, unless outcome is nil, ends it so.
+func (m *memory) run(id, step string, outcome *rollout.Outcome) {
+	m.t.Helper()
+	m.apply(id, rollout.Event{At: start(), Kind: rollout.StepStarted, Step: step, Attempt: 1})
+	if outcome != nil {
+		m.apply(id, rollout.Event{At: start(), Kind: rollout.StepEnded, Step: step, Attempt: 1, Outcome: outcome})
+	}
+}
+
+// begin starts a rollout of target and lets it come to its approval.
+func (m *memory) begin(file *plan.File, by, target string) string {
+	m.t.Helper()
+	to, err := plan.ParseTarget(file, target)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	steps, err := file.PlanFor(to)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	r, err := m.Start(withDeadline(m.t), rollout.Request{
+		Token: "begin " + target, Target: to, Environment: file.Environment(to.Environment), Plan: steps,
+		By: rollout.Actor{ID: by, Name: "deployer"}, Channel: "C1", At: start().Add(-5 * time.Minute),
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.started = nil
+	m.settle(r.ID, start().Add(-4*time.Minute))
+	return r.ID
+}
+
+// toGate approves a rollout of staging and brings it to its gate at 10%.
+func (m *memory) toGate(id string) {
+	m.t.Helper()
+	percent, passed := 10, rollout.Outcome{State: rollout.Passed}
+	m.apply(id, rollout.Event{At: start().Add(-3 * time.Minute), Kind: rollout.Said, Ask: "2.1", Verb: rollout.VerbApprove, By: &rollout.Actor{ID: "UAPPROVER", Name: "approver"}})
+	m.run(id, "3.1", &passed)
+	m.run(id, "3.2", &rollout.Outcome{State: rollout.Passed, Change: &rollout.ServiceChange{Service: "backend", Percent: &percent}})
+	m.run(id, "3.3", nil)
+	m.apply(id, rollout.Event{At: start(), Kind: rollout.StepProgress, Step: "3.3", Attempt: 1, Outcome: &rollout.Outcome{
+		State: rollout.StillRunning, Note: "118 requests, 1 error. 6 more clean ones to pass (about 15 s).",
+		Gate: &rollout.Gate{Counts: verdict.Counts{Requests: 118, Errors: 1}},
+	}})
+}
+
+func withDeadline(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// newHandler returns a handler on a fresh engine, with testdata/deploy.yaml.
+func newHandler(t *testing.T) (*Handler, *memory) {
+	t.Helper()
+	file, err := plan.LoadFile("testdata/deploy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &memory{t: t}
+	return New(Config{
+		File:      func() *plan.File { return file },
+		Engine:    m,
+		Directory: groups{"@backend": {"UDEPLOYER", "UAPPROVER"}, "@release-managers": {"UAPPROVER", "UONCALL", "UDEPLOYER"}},
+		Log:       slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}), m
+}

@@ -1,0 +1,213 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"slipway/plan"
+	"slipway/rollout"
+)
+
+// maxShown is how many rollouts a status describes.
+const maxShown = 10
+
+// status describes the rollouts under way, everywhere or about one target.
+func (h *Handler) status(ctx context.Context, req Request, cmd Command) Reply {
+	file, where := h.File(), "Nothing is rolling out."
+	var target plan.Target
+	if cmd.Target != "" {
+		var ok bool
+		if target, ok = findTarget(file, cmd.Target); !ok {
+			return Reply{Text: unknown(file, "target", cmd.Target, nil)}
+		}
+		where = fmt.Sprintf("Nothing is rolling out to %s.", target)
+	}
+	active, err := h.active(ctx)
+	if err != nil {
+		return h.unread(ctx, req, err)
+	}
+	var paragraphs []string
+	for _, r := range active {
+		if cmd.Target == "" || overlap(r.Target, target) {
+			paragraphs = append(paragraphs, describe(&r))
+		}
+	}
+	switch more := len(paragraphs) - maxShown; {
+	case len(paragraphs) == 0:
+		return Reply{Text: where}
+	case more > 0:
+		paragraphs = append(paragraphs[:maxShown], fmt.Sprintf("And %d more: `/deploy status TARGET` shows those of one target.", more))
+	}
+	return Reply{Text: strings.Join(paragraphs, "\n\n")}
+}
+
+// overlap reports whether two targets have a service in common.
+func overlap(a, b plan.Target) bool {
+	return a.Environment == b.Environment && (a.Service == "" || b.Service == "" || a.Service == b.Service)
+}
+
+// describe is one paragraph on how a rollout stands.
+func describe(r *rollout.Rollout) string {
+	parts := []string{headline(r)}
+	if asks := waiting(r); asks != "" {
+		parts = append(parts, upper(asks)+".")
+	} else if note := progress(r); note != "" {
+		parts = append(parts, note)
+	}
+	for _, service := range slices.Sorted(maps.Keys(r.Services)) {
+		parts = append(parts, traffic(r, service))
+	}
+	parts = append(parts, fmt.Sprintf("Started by %s at %s.", mention(r.By.ID), clock(r.Created)))
+	return strings.Join(parts, " ")
+}
+
+// headline says which rollout it is and how it stands.
+func headline(r *rollout.Rollout) string {
+	return fmt.Sprintf("%s (%s): %s", name(r), r.ID, standing(r))
+}
+
+// name says what is rolled out where: backend on staging.
+func name(r *rollout.Rollout) string {
+	if len(r.Services) == 0 {
+		return r.Target.String()
+	}
+	return enumerate(slices.Sorted(maps.Keys(r.Services)), " and ") + " on " + r.Target.Environment
+}
+
+// standing says in a few words how a rollout stands.
+func standing(r *rollout.Rollout) string {
+	at := position(r)
+	if at != "" {
+		at = ", " + at
+	}
+	switch {
+	case r.Status == rollout.Ended:
+		return "ended: " + r.End.Result.Sentence() + "."
+	case r.Status == rollout.Returning:
+		return "going back to the old revision. " + sentence(r.Stop.Reason)
+	case r.Stop != nil:
+		return "stopping. " + sentence(r.Stop.Reason)
+	case r.Status != rollout.Waiting:
+		return "running" + at + "."
+	}
+	for _, a := range r.Asks {
+		if a.Answer == nil && a.Kind == rollout.AskApproval {
+			return "waiting for approval" + at + "."
+		}
+	}
+	return "waiting for a decision" + at + "."
+}
+
+// position is the phase that a rollout is in: "phase 2 of 4, Approval". Phases that the rollout added
+// to its plan have a name only. It is "" when all is done.
+func position(r *rollout.Rollout) string {
+	current, planned := -1, 0
+	for i, p := range r.Phases {
+		if !p.Added {
+			planned++
+		}
+		if current < 0 && unfinished(r, p) {
+			current = i
+		}
+	}
+	switch {
+	case current < 0:
+		return ""
+	case r.Phases[current].Added:
+		return plain(r.Phases[current].Name)
+	}
+	return fmt.Sprintf("phase %d of %d, %s", current+1, planned, plain(r.Phases[current].Name))
+}
+
+// unfinished reports whether a phase has steps left, or one whose end is being asked about.
+func unfinished(r *rollout.Rollout, p rollout.Phase) bool {
+	return slices.ContainsFunc(p.Steps, func(s rollout.Step) bool {
+		return !s.Status.Over() || slices.ContainsFunc(r.Asks, func(a rollout.Ask) bool {
+			return a.Answer == nil && a.Step == s.ID
+		})
+	})
+}
+
+// progress says what is under way and how far it is.
+func progress(r *rollout.Rollout) string {
+	var running []string
+	for _, p := range r.Phases {
+		for _, s := range p.Steps {
+			if s.Status != rollout.StepRunning {
+				continue
+			}
+			text := plain(s.Spec.Name)
+			if note := sentence(s.Note); note != "" {
+				text += ": " + note
+			}
+			running = append(running, strings.TrimSuffix(text, ".")+".")
+		}
+	}
+	return strings.Join(running, " ")
+}
+
+// waiting says what a rollout waits for, of whom, and until when; "" if it waits for nobody.
+func waiting(r *rollout.Rollout) string {
+	var open []string
+	for _, a := range r.Asks {
+		if a.Answer != nil {
+			continue
+		}
+		text := "waiting for " + askedOf(r, &a)
+		if len(a.Votes) > 0 {
+			text += fmt.Sprintf(", %d of %d approvals given,", len(a.Votes), a.Required)
+		}
+		text += " until " + clock(a.Deadline)
+		if a.Kind == rollout.AskDecision {
+			text += ": " + strings.TrimRight(sentence(a.Question), ".")
+		}
+		open = append(open, text)
+	}
+	return strings.Join(open, "; ")
+}
+
+// askedOf names those who may answer.
+func askedOf(r *rollout.Rollout, a *rollout.Ask) string {
+	who := orElse(a.Who, r.Environment.DeployersOf(r.Target))
+	switch {
+	case len(who) > 0:
+		return mentions(who)
+	case a.Kind == rollout.AskApproval && !a.Self:
+		return "someone else than " + mention(r.By.ID)
+	}
+	return "someone"
+}
+
+// traffic says how much of a service's traffic is on the new revision, and the error rates, old → new.
+func traffic(r *rollout.Rollout, service string) string {
+	s := r.Services[service]
+	text := fmt.Sprintf("%d%% on new", s.Percent)
+	if len(r.Services) > 1 {
+		text = service + ": " + text
+	}
+	if b := s.Baseline; b != nil && b.Requests > 0 {
+		text += fmt.Sprintf("; errors %s (%s of %s)", rate(b.Errors, b.Requests), count(b.Errors), count(b.Requests))
+	} else {
+		text += "; errors of the old revision unknown"
+	}
+	if g := lastGate(r, service); g != nil && g.Counts.Requests > 0 {
+		text += fmt.Sprintf(" → %s (%s of %s)", rate(g.Counts.Errors, g.Counts.Requests), count(g.Counts.Errors), count(g.Counts.Requests))
+	}
+	return text + "."
+}
+
+// lastGate is the newest error rate of a service's new revision.
+func lastGate(r *rollout.Rollout, service string) *rollout.Gate {
+	var last *rollout.Gate
+	for _, p := range r.Phases {
+		for _, s := range p.Steps {
+			if s.Spec.ErrorRate != nil && s.Spec.ErrorRate.Service == service && s.Gate != nil {
+				last = s.Gate
+			}
+		}
+	}
+	return last
+}

@@ -1,0 +1,111 @@
+package commands
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// plain makes text of people fit to be repeated in a sentence: one line, not too long, and without
+// anything that would be read as a mention or a time.
+func plain(text string) string {
+	return cut(unmarked(oneLine(text)), 80)
+}
+
+// sentence is plain for texts that are sentences by themselves, such as a step's note.
+func sentence(text string) string {
+	text = cut(unmarked(oneLine(text)), 300)
+	if text != "" && !strings.ContainsAny(text[len(text)-1:], ".!?") && !strings.HasSuffix(text, "…") {
+		text += "."
+	}
+	return text
+}
+
+func unmarked(text string) string {
+	return strings.NewReplacer("{@", "{ @", "{t:", "{ t:").Replace(text)
+}
+
+// oneLine turns line breaks into blanks and drops what cannot be seen.
+func oneLine(text string) string {
+	visible := strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsGraphic(r):
+			return r
+		}
+		return -1
+	}, strings.ToValidUTF8(text, "�"))
+	return strings.Join(strings.Fields(visible), " ")
+}
+
+// cut shortens text to at most limit characters.
+func cut(text string, limit int) string {
+	runes := []rune(text)
+	if len(runes) <= limit {
+		return text
+	}
+	return strings.TrimSpace(string(runes[:limit-1])) + "…"
+}
+
+// person mentions a user, by "you" if it is the reader.
+func person(id, reader string) string {
+	if id == reader {
+		return "you"
+	}
+	return mention(id)
+}
+
+// mention writes a handle or an ID in Reply's notation.
+func mention(who string) string { return "{@" + who + "}" }
+
+func mentions(who []string) string {
+	list := make([]string, len(who))
+	for i, w := range who {
+		list[i] = mention(w)
+	}
+	return or(list)
+}
+
+// or lists alternatives.
+func or(list []string) string { return enumerate(list, " or ") }
+
+func enumerate(list []string, last string) string {
+	if len(list) < 2 {
+		return strings.Join(list, "")
+	}
+	return strings.Join(list[:len(list)-1], ", ") + last + list[len(list)-1]
+}
+
+// clock writes a time of day in Reply's notation.
+func clock(t time.Time) string { return "{t:" + strconv.FormatInt(t.Unix(), 10) + "}" }
+
+// rate writes a share of errors: 72%, 0.9%.
+func rate(errors, requests int64) string {
+	share := 100 * float64(errors) / float64(requests)
+	if share >= 10 {
+		return fmt.Sprintf("%.0f%%", share)
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", share), ".0") + "%"
+}
+
+// count writes a number with commas: 1,672.
+func count(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	for at := len(digits) - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}
+
+// upper makes the first letter of a sentence a capital.
+func upper(text string) string {
+	if text == "" {
+		return ""
+	}
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:]
+}
