@@ -1,0 +1,93 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"slipway/rollout"
+)
+
+// ErrStaleLock says that an unlock was about a lock that is not there any more; the error also is a
+// *rollout.LockedError with the lock that is there now.
+var ErrStaleLock = errors.New("the lock is another one by now")
+
+// SchemaError says that a newer version of Slipway wrote a record. It is left as it is.
+type SchemaError struct {
+	Rollout string
+	Found   int
+}
+
+func (e *SchemaError) Error() string {
+	return fmt.Sprintf("rollout %s was written by a newer version of Slipway (schema %d, this one knows %d); upgrade this replica",
+		e.Rollout, e.Found, rollout.Schema)
+}
+
+// Error is a failure of Redis. After it, a write may have happened or not; every write of Store can
+// be repeated as it was.
+type Error struct {
+	Op     string // what was tried: "commit"
+	Reason string // one safe sentence, fit for the channel
+	Err    error  // for the log
+}
+
+func (e *Error) Error() string { return e.Op + ": " + e.Reason + ": " + e.Err.Error() }
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// failed wraps an error of the client; nil stays nil.
+func failed(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Op: op, Reason: reason(err), Err: err}
+}
+
+// reason names what is wrong with Redis and who can mend it. The codes are those of
+// https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors and of redis.conf.
+func reason(err error) string {
+	switch {
+	case redis.IsOOMError(err):
+		return "Redis is full; raise its maxmemory (and keep maxmemory-policy at noeviction)"
+	case redis.IsReadOnlyError(err):
+		return "Redis is read-only: this is a replica, or a failover is under way"
+	case redis.IsNoReplicasError(err):
+		return "Redis refuses writes because its replicas are away"
+	case redis.IsLoadingError(err):
+		return "Redis is starting and still loads its data"
+	case redis.IsMasterDownError(err), redis.IsClusterDownError(err):
+		return "Redis has no master at the moment"
+	case redis.IsAuthError(err):
+		return "Redis refused the user or the password; check REDIS_URL"
+	case redis.IsPermissionError(err):
+		return "Redis forbids a command to this user; Slipway needs read, write, scripting and pubsub on {slipway}:*"
+	case redis.IsMaxClientsError(err):
+		return "Redis has no connection left; raise its maxclients"
+	case refusesWrites(err):
+		return "Redis cannot save to its disk and refuses writes"
+	case isTimeout(err):
+		return "Redis did not answer in time"
+	case answered(err):
+		return "Redis refused a command; Slipway needs Redis 7.0 or newer"
+	default:
+		return "Redis cannot be reached"
+	}
+}
+
+func refusesWrites(err error) bool { return strings.HasPrefix(err.Error(), "MISCONF") }
+
+// answered reports whether err came from the server, and not from the way to it.
+func answered(err error) bool {
+	_, ok := errors.AsType[redis.Error](err)
+	return ok
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrPoolTimeout) ||
+		errors.As(err, &timeout) && timeout.Timeout()
+}

@@ -1,0 +1,125 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"slipway/plan"
+	"slipway/rollout"
+)
+
+// Lock gives a person a target and returns the lock with its fence. A lock on an environment
+// excludes those on its services, and the other way round; *rollout.LockedError says who is in the
+// way. Whoever has the lock already keeps its fence; the reason and the end are replaced.
+func (s *Store) Lock(ctx context.Context, l rollout.Lock) (rollout.Lock, error) {
+	if l.Rollout != "" || l.By.ID == "" || l.Target.Environment == "" {
+		return rollout.Lock{}, errors.New("a person's lock needs a target and the person, and no rollout")
+	}
+	lasts := delay(l.Expires, time.Now())
+	if lasts == 0 {
+		return rollout.Lock{}, errors.New("the end of the lock has passed")
+	}
+	document, err := json.Marshal(l)
+	if err != nil {
+		return rollout.Lock{}, fmt.Errorf("encode the lock on %s: %w", l.Target, err)
+	}
+	got, err := s.run(ctx, "lock", s.scripts.lock,
+		[]string{slipway.locks(l.Target.Environment), slipway.fence()},
+		place(l.Target), holder(l), document, lasts)
+	if err != nil {
+		return rollout.Lock{}, err
+	}
+	switch got.status() {
+	case "ok":
+		l.Fence, err = strconv.ParseInt(got.value(0), 10, 64)
+		return l, err
+	case "locked":
+		return rollout.Lock{}, locked(got.value(0))
+	}
+	return rollout.Lock{}, got.unknown("lock")
+}
+
+// Unlock removes a person's lock with that fence; it is no error if the target is free. If another
+// lock is there by now, the error is both ErrStaleLock and a *rollout.LockedError; so it is for the
+// lock of a rollout, which ends with the rollout only.
+func (s *Store) Unlock(ctx context.Context, target plan.Target, fence int64) error {
+	got, err := s.run(ctx, "unlock", s.scripts.unlock,
+		[]string{slipway.locks(target.Environment)}, place(target), fence)
+	if err != nil {
+		return err
+	}
+	switch got.status() {
+	case "ok":
+		return nil
+	case "locked":
+		return fmt.Errorf("%w: %w", ErrStaleLock, locked(got.value(0)))
+	}
+	return got.unknown("unlock")
+}
+
+// Holder returns the lock that keeps a rollout of target from starting, if there is one: its own,
+// the environment's, or for an environment the oldest in it.
+func (s *Store) Holder(ctx context.Context, target plan.Target) (rollout.Lock, bool, error) {
+	got, err := s.run(ctx, "holder", s.scripts.holder,
+		[]string{slipway.locks(target.Environment)}, place(target))
+	if err != nil {
+		return rollout.Lock{}, false, err
+	}
+	switch got.status() {
+	case "none":
+		return rollout.Lock{}, false, nil
+	case "locked":
+		l, err := parseLock(got.value(0))
+		return l, err == nil, err
+	}
+	return rollout.Lock{}, false, got.unknown("holder")
+}
+
+// place is a lock's field within its environment.
+func place(t plan.Target) string {
+	if t.Service == "" {
+		return "*"
+	}
+	return t.Service
+}
+
+// holder names who holds a lock, in one word that the scripts can compare.
+func holder(l rollout.Lock) string {
+	if l.Rollout != "" {
+		return "rollout:" + url.PathEscape(l.Rollout)
+	}
+	return "person:" + url.PathEscape(l.By.ID)
+}
+
+// parseLock reads a record as the scripts keep it: "FENCE EXPIRES HOLDER DOCUMENT".
+func parseLock(text string) (rollout.Lock, error) {
+	parts := strings.SplitN(text, " ", 4)
+	if len(parts) != 4 {
+		return rollout.Lock{}, errors.New("a lock's record cannot be read")
+	}
+	var l rollout.Lock
+	if err := json.Unmarshal([]byte(parts[3]), &l); err != nil {
+		return rollout.Lock{}, fmt.Errorf("a lock's record cannot be read: %w", err)
+	}
+	fence, err := strconv.ParseInt(parts[0], 10, 64)
+	if err != nil {
+		return rollout.Lock{}, fmt.Errorf("a lock's fence cannot be read: %w", err)
+	}
+	l.Fence = fence
+	return l, nil
+}
+
+// locked is the error for a lock that is in the way.
+func locked(text string) error {
+	l, err := parseLock(text)
+	if err != nil {
+		return err
+	}
+	return &rollout.LockedError{Lock: l}
+}

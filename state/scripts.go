@@ -1,0 +1,78 @@
+package state
+
+import (
+	"context"
+	"embed"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/*.lua
+var sources embed.FS
+
+// scripts are the transitions, one Lua file each, all with the prelude in front.
+type scripts struct {
+	create, commit, snapshots *redis.Script
+	claim, renew, release     *redis.Script
+	lock, unlock, holder      *redis.Script
+	accept, take, done        *redis.Script
+	claimCard, saveCard       *redis.Script
+}
+
+func newScripts() scripts {
+	return scripts{
+		create: script("create"), commit: script("commit"), snapshots: script("snapshots"),
+		claim: script("claim"), renew: script("renew"), release: script("release"),
+		lock: script("lock"), unlock: script("unlock"), holder: script("holder"),
+		accept: script("accept"), take: script("take"), done: script("done"),
+		claimCard: script("claim_card"), saveCard: script("save_card"),
+	}
+}
+
+func script(name string) *redis.Script {
+	return redis.NewScript(source("prelude") + source(name))
+}
+
+// source panics when a file is missing, which is a mistake in the build.
+func source(name string) string {
+	text, err := sources.ReadFile("lua/" + name + ".lua")
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// run makes one script call under the store's deadline. What the script returns first is its status.
+func (s *Store) run(ctx context.Context, op string, script *redis.Script, keys []string, args ...any) (reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	parts, err := script.Run(ctx, s.c, keys, args...).StringSlice()
+	if err != nil {
+		return nil, failed(op, err)
+	}
+	return parts, nil
+}
+
+// reply is what a script returned: a status and its values.
+type reply []string
+
+func (r reply) status() string {
+	if len(r) == 0 {
+		return ""
+	}
+	return r[0]
+}
+
+// value returns the ith value after the status.
+func (r reply) value(i int) string {
+	if i+1 >= len(r) {
+		return ""
+	}
+	return r[i+1]
+}
+
+// unknown is the error for a status that this bot does not know: another version's script ran.
+func (r reply) unknown(op string) error {
+	return fmt.Errorf("%s: the store answered %q, which this version does not know", op, r.status())
+}

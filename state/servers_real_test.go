@@ -1,0 +1,104 @@
+//go:build services
+
+package state
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+func servers() []server { return []server{embedded(), process()} }
+
+// process is a redis-server process of the test's own. Without the binary the tests fail.
+func process() server {
+	return server{"real", func(t *testing.T, test func(*testing.T, *bench)) {
+		port := startRedis(t)
+		dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:"+port)
+		}
+		b := newBench(t, dial, 250*time.Millisecond)
+		b.pass = func(d time.Duration) { b.wait(t, d) }
+		b.fault = func(f fault) { b.breakServer(t, f) }
+		test(t, b)
+	}}
+}
+
+// wait lets the server tell when a time is over: it blocks on a list that nobody fills.
+func (b *bench) wait(t *testing.T, d time.Duration) {
+	t.Helper()
+	b.client.Do(t.Context(), "BLPOP", "{slipway}:nothing", fmt.Sprintf("%.3f", d.Seconds()))
+}
+
+func (b *bench) breakServer(t *testing.T, f fault) {
+	t.Helper()
+	command := map[fault][]any{
+		readOnly: {"REPLICAOF", "127.0.0.1", "1"},
+		full:     {"CONFIG", "SET", "maxmemory", "1"},
+	}[f]
+	if err := b.client.Do(t.Context(), command...).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startRedis tries a few free ports, since another process may take one first.
+func startRedis(t *testing.T) (port string) {
+	t.Helper()
+	for range 5 {
+		port := freePort(t)
+		if serve(t, port) {
+			return port
+		}
+	}
+	t.Fatal("redis-server did not start; is it installed (apt-get install redis-server)?")
+	return ""
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func serve(t *testing.T, port string) bool {
+	t.Helper()
+	cmd := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan bool, 1)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), "Ready to accept connections") {
+				ready <- true
+			}
+		}
+		close(ready)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+		_ = cmd.Wait()
+	})
+	return <-ready
+}
