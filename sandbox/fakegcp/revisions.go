@@ -1,0 +1,225 @@
+package fakegcp
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"cloud.google.com/go/run/apiv2/runpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// How long Cloud Run takes until a new revision is ready, or is known not to be.
+const (
+	readyLatency        = 4 * time.Second
+	missingImageLatency = 3 * time.Second
+	crashLatency        = 26 * time.Second
+	neverListensLatency = 241 * time.Second
+)
+
+// revision is one immutable revision of a service. Its fields belong to the Cloud's lock.
+type revision struct {
+	name     string // short: "backend-00041-abc"
+	service  *service
+	proto    *runpb.Revision
+	behavior Behavior
+	missing  bool // its image is not in the registry
+	source   *source
+	outcome  outcome
+	failure  string // why it cannot serve
+
+	rate     float64 // error rate set by Traffic; negative: the image's own
+	credit   float64 // carries the fraction of an error to the next request
+	requests int64
+	errors   int64
+}
+
+type outcome int
+
+const (
+	provisioning outcome = iota
+	ready
+	failed
+)
+
+// newRevision makes the revision that the service's template describes.
+func (c *Cloud) newRevision(svc *service, name string, template *runpb.RevisionTemplate, now time.Time) *revision {
+	ref := template.GetContainers()[0].GetImage()
+	digest, behavior, found := c.resolve(ref)
+	p := &runpb.Revision{
+		Name: svc.proto.GetName() + "/revisions/" + name, Service: svc.name, Uid: c.uid(), Etag: c.etag(), Generation: 1,
+		CreateTime: timestamppb.New(now), UpdateTime: timestamppb.New(now), Reconciling: true,
+		Labels: template.GetLabels(), Annotations: template.GetAnnotations(), Scaling: template.GetScaling(),
+		Timeout: template.GetTimeout(), ServiceAccount: template.GetServiceAccount(),
+		Volumes: template.GetVolumes(), VpcAccess: template.GetVpcAccess(), ExecutionEnvironment: template.GetExecutionEnvironment(),
+		MaxInstanceRequestConcurrency: template.GetMaxInstanceRequestConcurrency(),
+		LogUri:                        "https://console.cloud.google.com/logs/viewer?project=" + c.cfg.Project,
+	}
+	for _, container := range template.GetContainers() {
+		p.Containers = append(p.Containers, proto.CloneOf(container))
+	}
+	if found {
+		p.Containers[0].Image = pinned(ref, digest)
+	}
+	rev := &revision{
+		name: name, service: svc, proto: p, behavior: behavior, missing: !found, rate: -1,
+		credit: float64(c.hash(name)%1000) / 1000,
+		source: &source{kind: "cloud_run_revision", labels: map[string]string{
+			"service_name": svc.name, "revision_name": name, "configuration_name": svc.name,
+			"location": c.cfg.Region, "project_id": c.cfg.Project,
+		}},
+	}
+	rev.setConditions(runpb.Condition_CONDITION_RECONCILING, now)
+	return rev
+}
+
+// latency is how long until the revision's outcome is known.
+func (r *revision) latency() time.Duration {
+	switch {
+	case r.missing:
+		return missingImageLatency
+	case r.behavior.CrashOnStart:
+		return crashLatency
+	case r.behavior.NeverListens:
+		return neverListensLatency
+	case r.behavior.ReadyAfter > 0:
+		return r.behavior.ReadyAfter
+	default:
+		return readyLatency
+	}
+}
+
+// settle decides whether the revision can serve, and writes what its start left in the logs.
+func (c *Cloud) settle(r *revision, now time.Time) {
+	r.proto.Reconciling = false
+	r.proto.ObservedGeneration = r.proto.GetGeneration()
+	r.proto.UpdateTime = timestamppb.New(now)
+	r.outcome = failed
+	switch {
+	case r.missing:
+		r.failure = "Image '" + r.proto.GetContainers()[0].GetImage() + "' not found."
+	case r.behavior.CrashOnStart || r.behavior.NeverListens:
+		r.failure = "The user-provided container failed to start and listen on the port defined provided by the PORT=8080 " +
+			"environment variable within the allocated timeout. Logs for this revision might contain more information."
+		c.logFailedStart(r, now)
+	default:
+		r.outcome = ready
+		c.logStart(r, now)
+	}
+	state := runpb.Condition_CONDITION_SUCCEEDED
+	if r.outcome == failed {
+		state = runpb.Condition_CONDITION_FAILED
+	}
+	r.setConditions(state, now)
+}
+
+// notReady is the message of every operation that the revision fails.
+func (r *revision) notReady() string {
+	return "Revision '" + r.name + "' is not ready and cannot serve traffic. " + r.failure
+}
+
+func (r *revision) setConditions(state runpb.Condition_State, now time.Time) {
+	r.proto.Conditions = nil
+	for _, kind := range []string{"Ready", "ResourcesAvailable", "ContainerHealthy"} {
+		r.proto.Conditions = append(r.proto.Conditions, r.condition(kind, state, now))
+	}
+}
+
+func (r *revision) condition(kind string, state runpb.Condition_State, now time.Time) *runpb.Condition {
+	cond := &runpb.Condition{Type: kind, State: state, LastTransitionTime: timestamppb.New(now)}
+	if state == runpb.Condition_CONDITION_FAILED {
+		cond.Message = r.failure
+		r.setReason(cond)
+	}
+	return cond
+}
+
+func (r *revision) setReason(cond *runpb.Condition) {
+	if r.missing {
+		cond.Reasons = &runpb.Condition_Reason{Reason: runpb.Condition_CONTAINER_MISSING}
+		return
+	}
+	cond.Reasons = &runpb.Condition_RevisionReason_{RevisionReason: runpb.Condition_HEALTH_CHECK_CONTAINER_ERROR}
+}
+
+// retire marks a revision that no traffic target names. As with Cloud Run, Ready then says succeeded even
+// for a revision that never started.
+func (r *revision) retire(retired bool, now time.Time) {
+	if r.outcome == provisioning {
+		return
+	}
+	active := &runpb.Condition{Type: "Active", State: runpb.Condition_CONDITION_SUCCEEDED, LastTransitionTime: timestamppb.New(now)}
+	if retired {
+		active.State, active.Severity, active.Message = runpb.Condition_CONDITION_FAILED, runpb.Condition_INFO, "Revision retired."
+		active.Reasons = &runpb.Condition_RevisionReason_{RevisionReason: runpb.Condition_RETIRED}
+		readyCond := r.proto.Conditions[0]
+		readyCond.State, readyCond.Message = runpb.Condition_CONDITION_SUCCEEDED, ""
+		readyCond.Reasons = &runpb.Condition_RevisionReason_{RevisionReason: runpb.Condition_RETIRED}
+	} else if r.outcome == ready {
+		r.proto.Conditions[0] = r.condition("Ready", runpb.Condition_CONDITION_SUCCEEDED, now)
+	}
+	r.proto.Conditions = append(slices.DeleteFunc(r.proto.Conditions, func(c *runpb.Condition) bool { return c.GetType() == "Active" }), active)
+}
+
+// errorRate is the share of requests that fail now.
+func (r *revision) errorRate() float64 {
+	if r.rate >= 0 {
+		return r.rate
+	}
+	return r.behavior.ErrorRate
+}
+
+// countRequest says whether the next request fails. After n requests at one rate the failures are n·rate,
+// give or take one: the fraction is carried from request to request.
+func (r *revision) countRequest() (fails bool) {
+	const rounding = 1e-9
+	r.requests++
+	r.credit += r.errorRate()
+	if r.credit < 1-rounding {
+		return false
+	}
+	r.credit--
+	r.errors++
+	return true
+}
+
+type revisionsServer struct {
+	runpb.UnimplementedRevisionsServer
+	cloud *Cloud
+}
+
+func (s revisionsServer) GetRevision(_ context.Context, req *runpb.GetRevisionRequest) (*runpb.Revision, error) {
+	s.cloud.mu.Lock()
+	defer s.cloud.mu.Unlock()
+	parent, short, _ := strings.Cut(req.GetName(), "/revisions/")
+	svc, err := s.cloud.service(parent)
+	if err != nil {
+		return nil, err
+	}
+	rev := svc.revision(short)
+	if rev == nil {
+		return nil, status.Errorf(codes.NotFound, "Resource '%s' of kind 'REVISION' in region '%s' in project '%s' does not exist.",
+			short, s.cloud.cfg.Region, s.cloud.cfg.Project)
+	}
+	return proto.CloneOf(rev.proto), nil
+}
+
+// ListRevisions lists a service's revisions, newest first.
+func (s revisionsServer) ListRevisions(_ context.Context, req *runpb.ListRevisionsRequest) (*runpb.ListRevisionsResponse, error) {
+	s.cloud.mu.Lock()
+	defer s.cloud.mu.Unlock()
+	svc, err := s.cloud.service(req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	var all []*runpb.Revision
+	for _, rev := range slices.Backward(svc.revisions) {
+		all = append(all, proto.CloneOf(rev.proto))
+	}
+	page, next, err := paged(all, req.GetPageSize(), req.GetPageToken())
+	return &runpb.ListRevisionsResponse{Revisions: page, NextPageToken: next}, err
+}
