@@ -1,0 +1,381 @@
+package gcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"cloud.google.com/go/longrunning/autogen/longrunningpb"
+	"cloud.google.com/go/run/apiv2/runpb"
+	"google.golang.org/api/iterator"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"slipway/plan"
+	"slipway/rollout"
+)
+
+const (
+	keyVariable = "SLIPWAY_KEY" // in the environment of each run: the attempt it belongs to
+	newestRuns  = 20            // how many runs are looked through for an attempt's
+	updateTime  = 8 * time.Second
+	updatePause = 500 * time.Millisecond
+	logPatience = 3 * time.Second // a run's last lines, which say why it failed, can be read only so long after its end
+)
+
+// jobAction runs a Cloud Run job in the team's own image. A run has no precondition of its own, so
+// it carries the attempt's key, and is looked for by it before it is repeated.
+type jobAction struct{ *Cloud }
+
+// Find looks for the run of an attempt. Of several, which only a lost answer can make, it keeps the
+// oldest and cancels the rest.
+func (a jobAction) Find(ctx context.Context, t rollout.Task) (string, bool, error) {
+	j, err := newJobRun(t)
+	if err != nil {
+		return "", false, err
+	}
+	runs, err := a.runsOf(ctx, j)
+	if err != nil || len(runs) == 0 {
+		return "", false, err
+	}
+	for _, extra := range runs[1:] {
+		if err := a.cancel(ctx, extra.GetName()); err != nil {
+			return "", false, err
+		}
+	}
+	return runs[0].GetName(), true, nil
+}
+
+// runsOf lists the runs that carry the attempt's key, oldest first.
+func (a jobAction) runsOf(ctx context.Context, j jobRun) ([]*runpb.Execution, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
+	list := a.executions.ListExecutions(ctx, &runpb.ListExecutionsRequest{Parent: j.path, PageSize: newestRuns})
+	var found []*runpb.Execution
+	for range newestRuns {
+		execution, err := list.Next()
+		if errors.Is(err, iterator.Done) {
+			break
+		}
+		if err != nil {
+			return nil, explain(err, j.subject())
+		}
+		if keyOf(execution) == j.key {
+			found = append(found, execution)
+		}
+	}
+	slices.SortFunc(found, func(x, y *runpb.Execution) int {
+		return x.GetCreateTime().AsTime().Compare(y.GetCreateTime().AsTime())
+	})
+	return found, nil
+}
+
+func keyOf(e *runpb.Execution) string {
+	for _, c := range e.GetTemplate().GetContainers() {
+		for _, v := range c.GetEnv() {
+			if v.GetName() == keyVariable {
+				return v.GetValue()
+			}
+		}
+	}
+	return ""
+}
+
+// Start sets the job to the image that is rolled out, if the step says so and it is another, and
+// runs it. Setting the image is waited for, a few seconds: a run cannot choose its image.
+func (a jobAction) Start(ctx context.Context, t rollout.Task) (string, error) {
+	j, err := newJobRun(t)
+	if err != nil {
+		return "", err
+	}
+	etag := ""
+	if j.image != "" {
+		if etag, err = a.setImage(ctx, j); err != nil {
+			return "", err
+		}
+	}
+	op, err := call(ctx, a.jobs.RunJob, j.request(etag))
+	if stale(err) {
+		return "", fmt.Errorf("the job %s is being changed; trying again: %w", j.name, err)
+	}
+	if err != nil {
+		return "", explain(err, j.subject())
+	}
+	execution, err := op.Metadata()
+	if err != nil || execution.GetName() == "" {
+		return "", fmt.Errorf("the job %s was started, and its run is looked for: %w", j.name, errors.Join(err, errors.New("the answer names no run")))
+	}
+	return execution.GetName(), nil
+}
+
+// setImage returns the etag of the job with the image.
+func (a jobAction) setImage(ctx context.Context, j jobRun) (etag string, err error) {
+	job, err := call(ctx, a.jobs.GetJob, &runpb.GetJobRequest{Name: j.path})
+	if err != nil {
+		return "", explain(err, j.subject())
+	}
+	next := proto.CloneOf(job)
+	container := mainContainer(next.GetTemplate().GetTemplate().GetContainers(), j.repository)
+	if container == nil {
+		return "", &rollout.Failure{Reason: fmt.Sprintf("The job %s has no container to set the image of.", j.name), Label: "job_empty"}
+	}
+	if container.GetImage() == j.image {
+		return job.GetEtag(), nil
+	}
+	container.Image = j.image
+	op, err := call(ctx, a.jobs.UpdateJob, &runpb.UpdateJobRequest{Job: next})
+	if stale(err) {
+		return "", fmt.Errorf("the job %s is being changed by someone else at the same time; trying again: %w", j.name, err)
+	}
+	if err != nil {
+		return "", explain(err, j.subject())
+	}
+	return a.waitForImage(ctx, j, op.Name())
+}
+
+// waitForImage waits for the update of a job. One that takes longer is met by the next try of Start,
+// which finds the image set.
+func (a jobAction) waitForImage(ctx context.Context, j jobRun, operation string) (etag string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, updateTime)
+	defer cancel()
+	for {
+		op, err := a.jobs.GetOperation(ctx, &longrunningpb.GetOperationRequest{Name: operation})
+		if err != nil {
+			return "", explain(err, j.subject())
+		}
+		if failure := op.GetError(); failure != nil {
+			why := causeByText(failure.GetMessage())
+			return "", &rollout.Failure{
+				Reason: fmt.Sprintf("The job %s could not be set to the new image.", j.name),
+				Detail: failure.GetMessage(), Label: string(why), Err: status.ErrorProto(failure),
+			}
+		}
+		if op.GetDone() {
+			job, err := call(ctx, a.jobs.GetJob, &runpb.GetJobRequest{Name: j.path})
+			return job.GetEtag(), explain(err, j.subject())
+		}
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("the job %s is still being set to the new image: %w", j.name, ctx.Err())
+		case <-time.After(updatePause):
+		}
+	}
+}
+
+// Poll asks how the run stands. The handle is its name.
+func (a jobAction) Poll(ctx context.Context, t rollout.Task, handle string) (rollout.Outcome, error) {
+	j, err := newJobRun(t)
+	if err != nil {
+		return rollout.Outcome{}, err
+	}
+	e, err := call(ctx, a.executions.GetExecution, &runpb.GetExecutionRequest{Name: handle})
+	if err != nil {
+		return rollout.Outcome{}, explain(err, j.subject())
+	}
+	switch {
+	case !over(e):
+		return rollout.Outcome{State: rollout.StillRunning, Note: "Running " + short(handle) + ".", Again: pollPause}, nil
+	case e.GetFailedCount() == 0 && e.GetCancelledCount() == 0 && e.GetSucceededCount() >= max(e.GetTaskCount(), 1):
+		return rollout.Outcome{State: rollout.Passed, Note: "Passed in " + seconds(lasted(e)) + "."}, nil
+	}
+	if ago := time.Since(e.GetCompletionTime().AsTime()); ago >= 0 && ago < logPatience {
+		return rollout.Outcome{State: rollout.StillRunning, Note: "Failed; reading its log.", Again: pollPause}, nil
+	}
+	lines, err := a.tail(ctx, j.service.Project, j.lines(handle), tailLines)
+	if err != nil {
+		a.log.WarnContext(ctx, "no log of the failed run", "run", short(handle), "err", err)
+	}
+	return failedRun(e, lines), nil
+}
+
+// over reports whether a run has ended, retries of its tasks included.
+func over(e *runpb.Execution) bool {
+	if at := e.GetCompletionTime(); at.IsValid() && at.GetSeconds() != 0 {
+		return true
+	}
+	state := completed(e).GetState()
+	return state == runpb.Condition_CONDITION_FAILED || state == runpb.Condition_CONDITION_SUCCEEDED
+}
+
+func completed(e *runpb.Execution) *runpb.Condition {
+	for _, c := range e.GetConditions() {
+		if c.GetType() == "Completed" {
+			return c
+		}
+	}
+	return nil
+}
+
+func lasted(e *runpb.Execution) time.Duration {
+	start := e.GetStartTime()
+	if start == nil {
+		start = e.GetCreateTime()
+	}
+	return e.GetCompletionTime().AsTime().Sub(start.AsTime())
+}
+
+// failedRun is the outcome of a run that did not succeed: how it ended, and its last words.
+func failedRun(e *runpb.Execution, lines []string) rollout.Outcome {
+	why := completed(e)
+	if why.GetExecutionReason() == runpb.Condition_CANCELLED {
+		return rollout.Outcome{State: rollout.FailedState, Note: "Cancelled after " + seconds(lasted(e)) + ".", Label: "job_cancelled"}
+	}
+	note := exitText(why.GetMessage(), lines) + " after " + seconds(lasted(e))
+	if last := lastWords(lines); last != "" {
+		note += "; last line: " + cut(last, 160)
+	}
+	detail := strings.Join(lines, "\n")
+	if detail == "" {
+		detail = why.GetMessage()
+	}
+	return rollout.Outcome{State: rollout.FailedState, Note: note, Detail: detail, Label: "job_failed"}
+}
+
+// exitText names the exit code, which Cloud Run tells only in words: "exit code 1" in the condition,
+// "Container called exit(1)." in the log.
+func exitText(message string, lines []string) string {
+	code := regexp.MustCompile(`(?i)exit(?:ed with)?(?: code|ing with code)?[:( ]+(\d+)`)
+	for _, text := range append([]string{message}, lines...) {
+		if found := code.FindStringSubmatch(text); found != nil && found[1] != "0" {
+			return "exit " + found[1]
+		}
+	}
+	if strings.Contains(strings.ToLower(message), "timeout") {
+		return "timed out"
+	}
+	return "failed"
+}
+
+// lastWords is the last line that the program itself wrote.
+func lastWords(lines []string) string {
+	for _, line := range slices.Backward(lines) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "Container called exit(") {
+			return line
+		}
+	}
+	return ""
+}
+
+func cut(s string, runes int) string {
+	if r := []rune(s); len(r) > runes {
+		return string(r[:runes-1]) + "…"
+	}
+	return s
+}
+
+// Cancel stops the run.
+func (a jobAction) Cancel(ctx context.Context, t rollout.Task, handle string) error {
+	return a.cancel(ctx, handle)
+}
+
+func (a jobAction) cancel(ctx context.Context, execution string) error {
+	_, err := call(ctx, a.executions.CancelExecution, &runpb.CancelExecutionRequest{Name: execution})
+	switch status.Code(err) {
+	case codes.OK, codes.NotFound, codes.FailedPrecondition: // not there, or over
+		return nil
+	}
+	return explain(err, subject{what: "the run " + short(execution), role: "roles/run.developer"})
+}
+
+// jobRun is what a job step asks for, with everything filled in.
+type jobRun struct {
+	service    rollout.Service // whose project and region
+	name, path string
+	key        string
+	image      string // "": as the job has it
+	repository string
+	args       []string
+	env        map[string]string
+	timeout    time.Duration
+}
+
+func newJobRun(t rollout.Task) (jobRun, error) {
+	spec := t.Step.Job
+	s, err := jobService(t, spec.Service)
+	if err != nil {
+		return jobRun{}, err
+	}
+	j := jobRun{
+		service: s, name: spec.Name, path: parent(s) + "/jobs/" + spec.Name, key: t.Key.String(),
+		env: map[string]string{}, timeout: t.Step.Timeout.D(),
+	}
+	if spec.Image == plan.ImageNew {
+		j.image, j.repository = s.Image.Reference(), s.Image.Repository
+	}
+	return j, j.expand(t, spec)
+}
+
+// expand fills in the ${…} of arguments and environment.
+func (j *jobRun) expand(t rollout.Task, spec *plan.Job) error {
+	fill := func(text string) (string, error) {
+		filled, err := t.Expand(text)
+		if err != nil {
+			return "", &rollout.Failure{Reason: fmt.Sprintf("The job %s cannot run: %s.", j.name, err), Label: "bad_reference", Err: err}
+		}
+		return filled, nil
+	}
+	for _, arg := range spec.Args {
+		filled, err := fill(arg)
+		if err != nil {
+			return err
+		}
+		j.args = append(j.args, filled)
+	}
+	for name, value := range spec.Env {
+		filled, err := fill(value)
+		if err != nil {
+			return err
+		}
+		j.env[name] = filled
+	}
+	return nil
+}
+
+// jobService returns the service whose project and region a job is in. A job that names none is in
+// those of the environment, which every service without its own has; the first by name stands for it.
+func jobService(t rollout.Task, name string) (rollout.Service, error) {
+	if name != "" {
+		return taskService(t, name)
+	}
+	for _, first := range slices.Sorted(maps.Keys(t.Services)) {
+		return t.Services[first], nil
+	}
+	return taskService(t, "the job's service")
+}
+
+func (j jobRun) request(etag string) *runpb.RunJobRequest {
+	env := []*runpb.EnvVar{{Name: keyVariable, Values: &runpb.EnvVar_Value{Value: j.key}}}
+	for _, name := range slices.Sorted(maps.Keys(j.env)) {
+		env = append(env, &runpb.EnvVar{Name: name, Values: &runpb.EnvVar_Value{Value: j.env[name]}})
+	}
+	overrides := &runpb.RunJobRequest_Overrides{
+		ContainerOverrides: []*runpb.RunJobRequest_Overrides_ContainerOverride{{Args: j.args, Env: env}},
+	}
+	if j.timeout > 0 {
+		overrides.Timeout = durationpb.New(j.timeout)
+	}
+	return &runpb.RunJobRequest{Name: j.path, Etag: etag, Overrides: overrides}
+}
+
+func (j jobRun) subject() subject {
+	return subject{
+		what: "the job " + place(j.service, j.name), role: "roles/run.developer",
+		grant: fmt.Sprintf("gcloud run jobs add-iam-policy-binding %s --project=%s --region=%s"+
+			" --member=serviceAccount:ACCOUNT --role=roles/run.developer", j.name, j.service.Project, j.service.Region),
+	}
+}
+
+// lines filters what a run wrote, as in https://cloud.google.com/run/docs/logging.
+func (j jobRun) lines(execution string) string {
+	return fmt.Sprintf(`resource.type="cloud_run_job" resource.labels.job_name=%s resource.labels.location=%s`+
+		` labels."run.googleapis.com/execution_name"=%s`, quote(j.name), quote(j.service.Region), quote(short(execution)))
+}
+
+var _ rollout.Action = jobAction{}

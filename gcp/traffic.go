@@ -1,0 +1,195 @@
+package gcp
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cloud.google.com/go/run/apiv2/runpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"slipway/plan"
+	"slipway/rollout"
+)
+
+// trafficAction moves a service's traffic. Traffic is set to a value, so that a repetition does
+// nothing new; the etag keeps a replica that woke up late from setting an old value.
+//
+// The way back to the stable revision differs: it is a rescue and takes the service in any state. It
+// reads the etag inside Start, at each try, so that somebody else's change delays it by one try and
+// never refuses it.
+type trafficAction struct{ *Cloud }
+
+// Precondition reads the etag and refuses when the traffic is neither as the rollout left it nor
+// already as asked. For the way back it is empty.
+func (a trafficAction) Precondition(ctx context.Context, t rollout.Task) (string, error) {
+	if t.Step.Traffic.To == plan.ToStable {
+		return "", nil
+	}
+	s, svc, err := a.read(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	if !settled(svc) {
+		return "", fmt.Errorf("%s is being changed; waiting until Cloud Run is done", s.Name)
+	}
+	if err := asLeft(svc, s, wanted(t, s)); err != nil {
+		return "", err
+	}
+	return svc.GetEtag(), nil
+}
+
+// asLeft compares a service with what the rollout knows of it.
+func asLeft(svc *runpb.Service, s rollout.Service, want split) error {
+	if want.to == plan.ToLatest {
+		if newest := short(svc.GetLatestCreatedRevision()); newest != s.Candidate.Name {
+			return changed(s, svc, fmt.Sprintf("%s was deployed meanwhile, so the traffic stays pinned to %s", newest, s.Candidate.Name))
+		}
+	}
+	if proven(svc).equal(asked(trafficFor(svc, want))) {
+		return nil
+	}
+	shares := servingShares(svc)
+	if got := shares[s.Candidate.Name]; got != s.Percent {
+		return changed(s, svc, fmt.Sprintf("%s gets %d%% of the traffic, not %d%%", s.Candidate.Name, got, s.Percent))
+	}
+	delete(shares, s.Candidate.Name)
+	if rest := byShare(shares); len(rest) > 0 && rest[0] != s.Stable.Name {
+		return changed(s, svc, fmt.Sprintf("%s serves in place of %s", rest[0], s.Stable.Name))
+	}
+	return nil
+}
+
+// Find reports traffic that is as asked, and proven to be.
+func (a trafficAction) Find(ctx context.Context, t rollout.Task) (string, bool, error) {
+	s, svc, err := a.read(ctx, t)
+	if err != nil {
+		return "", false, err
+	}
+	if !settled(svc) || !proven(svc).equal(asked(trafficFor(svc, wanted(t, s)))) {
+		return "", false, nil
+	}
+	return byState, true, nil
+}
+
+// Start sets the traffic.
+func (a trafficAction) Start(ctx context.Context, t rollout.Task) (string, error) {
+	s, svc, err := a.read(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	want := wanted(t, s)
+	etag := t.Fence
+	if want.to == plan.ToStable {
+		etag = svc.GetEtag()
+	}
+	op, err := call(ctx, a.services.UpdateService, &runpb.UpdateServiceRequest{
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"traffic"}},
+		Service:    &runpb.Service{Name: servicePath(s), Etag: etag, Traffic: trafficFor(svc, want)},
+	})
+	switch {
+	case err == nil:
+		return op.Name(), nil
+	case !stale(err):
+		return "", explain(err, serviceSubject(s))
+	case want.to == plan.ToStable:
+		return "", fmt.Errorf("%s is being changed by someone else at the same time; trying again: %w", s.Name, err)
+	}
+	return a.adopt(ctx, t, s, err)
+}
+
+// adopt asks, after a stale etag, whether the traffic is as asked all the same: the answer to the
+// first try may have been lost.
+func (a trafficAction) adopt(ctx context.Context, t rollout.Task, s rollout.Service, refusal error) (string, error) {
+	_, svc, err := a.read(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	if asked(svc.GetTraffic()).equal(asked(trafficFor(svc, wanted(t, s)))) {
+		return byState, nil
+	}
+	return "", a.refused(ctx, s, t.Fence, refusal)
+}
+
+// Poll follows the operation until the statuses prove the traffic.
+func (a trafficAction) Poll(ctx context.Context, t rollout.Task, handle string) (rollout.Outcome, error) {
+	done, opErr, err := a.operation(ctx, handle)
+	if err != nil {
+		return rollout.Outcome{}, err
+	}
+	running := rollout.Outcome{State: rollout.StillRunning, Note: "Moving traffic.", Again: pollPause}
+	if !done {
+		return running, nil
+	}
+	s, svc, err := a.read(ctx, t)
+	if err != nil {
+		return rollout.Outcome{}, err
+	}
+	want := wanted(t, s)
+	target := asked(trafficFor(svc, want))
+	switch {
+	case !asked(svc.GetTraffic()).equal(target):
+		return rollout.Outcome{}, changed(s, svc, "its traffic is not what this step asked for")
+	case settled(svc) && proven(svc).equal(target):
+		return moved(t, s, want, time.Now()), nil
+	case opErr != nil, settled(svc) && svc.GetTerminalCondition().GetState() == runpb.Condition_CONDITION_FAILED:
+		return rollout.Outcome{}, &rollout.Failure{
+			Reason: fmt.Sprintf("Cloud Run could not move the traffic of %s.", s.Name),
+			Detail: message([]*runpb.Condition{svc.GetTerminalCondition()}, opErr),
+			Label:  "traffic_failed",
+		}
+	}
+	return running, nil
+}
+
+// moved is the outcome of a shift that was first seen at now. A gate counts from there, so that
+// handing over to LATEST, which moves nothing, keeps the time of the shift before.
+func moved(t rollout.Task, s rollout.Service, want split, now time.Time) rollout.Outcome {
+	percent, note := want.percent, ""
+	switch want.to {
+	case plan.ToStable:
+		percent, note = 0, fmt.Sprintf("All traffic is back on %s.", s.Stable.Name)
+	case plan.ToLatest:
+		percent, note = 100, fmt.Sprintf("%s follows the latest revision again.", s.Name)
+	case plan.ToPinned:
+		percent, note = 100, fmt.Sprintf("All traffic stays on %s.", s.Candidate.Name)
+	default:
+		note = fmt.Sprintf("%d%% of the traffic goes to %s.", percent, s.Candidate.Name)
+	}
+	change := &rollout.ServiceChange{Service: s.Name, Percent: &percent}
+	if want.to == plan.ToCandidate || percent != s.Percent {
+		now = now.UTC()
+		change.ShiftedAt = &now
+	}
+	return rollout.Outcome{State: rollout.Passed, Note: note, Change: change}
+}
+
+// Cancel does nothing: where the traffic goes instead is another step's effect.
+func (a trafficAction) Cancel(context.Context, rollout.Task, string) error { return nil }
+
+func (a trafficAction) read(ctx context.Context, t rollout.Task) (rollout.Service, *runpb.Service, error) {
+	s, err := taskService(t, t.Step.Traffic.Service)
+	if err != nil {
+		return s, nil, err
+	}
+	if s.Candidate.Name == "" && t.Step.Traffic.To != plan.ToStable {
+		return s, nil, &rollout.Failure{
+			Reason: fmt.Sprintf("%s has no candidate yet; deploy one before its traffic moves.", s.Name),
+			Label:  "no_candidate",
+		}
+	}
+	svc, err := a.service(ctx, s)
+	return s, svc, err
+}
+
+func wanted(t rollout.Task, s rollout.Service) split {
+	return split{
+		to: t.Step.Traffic.To, percent: t.Step.Traffic.Percent,
+		candidate: s.Candidate.Name, stable: s.Stable.Name,
+	}
+}
+
+var _ interface {
+	rollout.Action
+	rollout.Fencer
+} = trafficAction{}
