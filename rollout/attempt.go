@@ -282,7 +282,7 @@ func (w *worker) repeat(ctx context.Context, what string, call func(context.Cont
 		err := call(limited)
 		cancel()
 		var failure *Failure
-		if err == nil || errors.As(err, &failure) {
+		if err == nil || errors.As(err, &failure) || ctx.Err() != nil {
 			return err
 		}
 		w.log.Warn("call failed, trying again", "what", what, "err", err, "in", pause)
@@ -292,8 +292,11 @@ func (w *worker) repeat(ctx context.Context, what string, call func(context.Cont
 	}
 }
 
-// fail ends the attempt with an error's safe sentence.
+// fail ends the attempt with an error's safe sentence. An attempt that was stopped has nothing to say.
 func (w *worker) fail(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
 	w.log.Warn("step failed", "err", err)
 	o := Outcome{State: FailedState, Label: "no_answer", Note: "There was no answer in time."}
 	var failure *Failure

@@ -6,6 +6,11 @@ import (
 	"slipway/plan"
 )
 
+// ProbeAgent begins the user agent of every request that Slipway itself makes to what it rolls out.
+// A RequestLog leaves such requests out of its counts: they are evidence of their own step, and a
+// gate must not be passed by the requests that test it.
+const ProbeAgent = "Slipway-Probe"
+
 // Expand fills in the ${…} of s that name the task's services. The error names the reference that is
 // not known, or not known yet: a candidate's before it was deployed.
 func (t Task) Expand(s string) (string, error) { return plan.Expand(s, Vars(t.Services)) }
