@@ -189,12 +189,12 @@ func traffic(r *rollout.Rollout, service string) string {
 		text = service + ": " + text
 	}
 	if b := s.Baseline; b != nil && b.Requests > 0 {
-		text += fmt.Sprintf("; errors %s (%s of %s)", rate(b.Errors, b.Requests), count(b.Errors), count(b.Requests))
+		text += fmt.Sprintf("; errors %s (%s of %s)", rollout.Percent(rollout.Share(b.Errors, b.Requests)), rollout.Count(b.Errors), rollout.Count(b.Requests))
 	} else {
 		text += "; errors of the old revision unknown"
 	}
 	if g := lastGate(r, service); g != nil && g.Counts.Requests > 0 {
-		text += fmt.Sprintf(" → %s (%s of %s)", rate(g.Counts.Errors, g.Counts.Requests), count(g.Counts.Errors), count(g.Counts.Requests))
+		text += fmt.Sprintf(" → %s (%s of %s)", rollout.Percent(rollout.Share(g.Counts.Errors, g.Counts.Requests)), rollout.Count(g.Counts.Errors), rollout.Count(g.Counts.Requests))
 	}
 	return text + "."
 }

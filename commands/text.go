@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -82,24 +81,6 @@ func enumerate(list []string, last string) string {
 
 // clock writes a time of day in Reply's notation.
 func clock(t time.Time) string { return "{t:" + strconv.FormatInt(t.Unix(), 10) + "}" }
-
-// rate writes a share of errors: 72%, 0.9%.
-func rate(errors, requests int64) string {
-	share := 100 * float64(errors) / float64(requests)
-	if share >= 10 {
-		return fmt.Sprintf("%.0f%%", share)
-	}
-	return strings.TrimSuffix(fmt.Sprintf("%.1f", share), ".0") + "%"
-}
-
-// count writes a number with commas: 1,672.
-func count(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	for at := len(digits) - 3; at > 0; at -= 3 {
-		digits = digits[:at] + "," + digits[at:]
-	}
-	return digits
-}
 
 // upper makes the first letter of a sentence a capital.
 func upper(text string) string {

@@ -3,9 +3,6 @@ package rollout
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"math"
-	"strconv"
 	"time"
 
 	"slipway/plan"
@@ -94,12 +91,10 @@ func JudgeErrorRate(spec *plan.ErrorRate, service Service, since time.Time, requ
 	case !now.Before(since.Add(spec.Budget.D() + extra)):
 		o.State, o.Label = Inconclusive, "not_enough_traffic"
 	}
-	if g.Verdict == verdict.Pass && o.State != Passed { // not before min_time: say what is waited for
-		g.Verdict = verdict.Inconclusive
-		o.Note = fmt.Sprintf("%s. Looks good; waiting until %s have passed.", g.soFar(), spec.MinTime)
-		return o, nil
+	o.Note = g.errorRateNote(o.State, service.Baseline, spec.MinTime)
+	if o.State == StillRunning {
+		g.Verdict = verdict.Inconclusive // however good it looks, it is no verdict before min_time
 	}
-	o.Note = g.errorRateNote(o.State, service.Baseline, &gate)
 	return o, nil
 }
 
@@ -143,61 +138,6 @@ func (g *Gate) plot(s Second, slice time.Duration) {
 	last.Errors += s.Errors
 }
 
-// errorRateNote is the sentence on the card, for someone on call at night.
-func (g *Gate) errorRateNote(state OutcomeState, old *Baseline, gate *verdict.Gate) string {
-	switch state {
-	case Passed:
-		return fmt.Sprintf("Errors %s%s (%d of %d), at most %s. Limit %s: passed.", old.arrow(), Rate(g.rate()), g.Counts.Errors, g.Counts.Requests, g.AtMostText(), g.Limit)
-	case FailedState:
-		return fmt.Sprintf("Errors %s%s (%d of %d). Limit %s: failed.", old.arrow(), Rate(g.rate()), g.Counts.Errors, g.Counts.Requests, g.Limit)
-	case Inconclusive:
-		if least := gate.CleanNeeded(verdict.Counts{}); g.Counts.Requests < least {
-			return fmt.Sprintf("Not enough traffic: %d of at least %d requests.", g.Counts.Requests, least)
-		}
-		return fmt.Sprintf("Too close to call: %s, limit %s.", g.soFar(), g.Limit)
-	}
-	return g.soFar() + "." + g.forecast()
-}
-
-func (g *Gate) soFar() string {
-	return fmt.Sprintf("%s, %s", count(g.Counts.Requests, "request"), count(g.Counts.Errors, "error"))
-}
-
-// forecast says how many more clean requests a PASS takes, and how long that is at the present rate.
-func (g *Gate) forecast() string {
-	if g.Needed <= 0 || g.Needed > 1e6 {
-		return ""
-	}
-	more := fmt.Sprintf(" %d more clean ones to pass", g.Needed)
-	if g.PerSec > 0 {
-		more += " (about " + approximate(time.Duration(float64(g.Needed)/g.PerSec*float64(time.Second))) + ")"
-	}
-	return more + "."
-}
-
-func (g *Gate) rate() float64 {
-	if g.Counts.Requests == 0 {
-		return 0
-	}
-	return float64(g.Counts.Errors) / float64(g.Counts.Requests)
-}
-
-// arrow is "72% → " when the old revision's rate is known.
-func (b *Baseline) arrow() string {
-	if b == nil || b.Requests == 0 {
-		return ""
-	}
-	return Rate(b.Rate()) + " → "
-}
-
-// Rate is the share of failed requests, 0–1; 0 without requests.
-func (b *Baseline) Rate() float64 {
-	if b.Requests == 0 {
-		return 0
-	}
-	return float64(b.Errors) / float64(b.Requests)
-}
-
 func lookNoLogs(ctx context.Context, log RequestLog, t Task, since time.Time) (Outcome, error) {
 	spec := t.Step.NoLogs
 	service := t.Services[spec.Service]
@@ -219,64 +159,20 @@ func JudgeNoLogs(spec *plan.NoLogs, service Service, since time.Time, lines Line
 	g := &Gate{Revision: service.Candidate.Name, Limit: spec.MinRate, Since: since, Hits: lines.Hits, Sample: cut(lines.Sample, 200)}
 	g.count(requests, spec.MaxLatency.D(), now)
 	g.Points = nil
-	least := verdict.AbsenceNeeded(float64(spec.MinRate), spec.Alpha)
-	g.Needed = max(0, least-g.Counts.Requests)
+	g.Needed = max(0, verdict.AbsenceNeeded(float64(spec.MinRate), spec.Alpha)-g.Counts.Requests)
 	g.Verdict = verdict.Inconclusive
 	o := Outcome{State: StillRunning, Gate: g, Again: lookEvery}
 	switch {
 	case lines.Hits > 0:
 		o.State, o.Label, g.Verdict = FailedState, "log_matches", verdict.Fail
-		o.Note = fmt.Sprintf("%s with %q.", count(lines.Hits, "log line"), spec.Match)
 		o.Detail = g.Sample
 	case g.Needed == 0:
 		o.State, g.Verdict = Passed, verdict.Pass
-		o.Note = fmt.Sprintf("No %q in %s.", spec.Match, count(g.Counts.Requests, "request"))
 	case !now.Before(since.Add(spec.Budget.D() + extra)):
 		o.State, o.Label = Inconclusive, "not_enough_traffic"
-		o.Note = fmt.Sprintf("Not enough traffic: %d of at least %d requests.", g.Counts.Requests, least)
-	default:
-		o.Note = fmt.Sprintf("No %q in %s so far; %d more to be sure.", spec.Match, count(g.Counts.Requests, "request"), g.Needed)
 	}
+	o.Note = g.absenceNote(o.State, spec.Match)
 	return o
-}
-
-// Rate writes a share of errors as people read it: 72%, 3.2%, 0.9%, 0%.
-func Rate(f float64) string {
-	percent := f * 100
-	switch {
-	case percent > 0 && percent < 0.05:
-		return "under 0.1%"
-	case percent >= 10 || percent == math.Trunc(percent):
-		return strconv.FormatFloat(percent, 'f', 0, 64) + "%"
-	}
-	return strconv.FormatFloat(percent, 'f', 1, 64) + "%"
-}
-
-// AtMostText writes the bound with as many digits as it takes not to read like the limit itself:
-// "4.95%" where the limit is 5%.
-func (g *Gate) AtMostText() string {
-	for digits := 1; digits < 4; digits++ {
-		s := strconv.FormatFloat(g.AtMost*100, 'f', digits, 64)
-		if f, _ := strconv.ParseFloat(s, 64); (f < float64(g.Limit)*100) == (g.AtMost < float64(g.Limit)) {
-			return s + "%"
-		}
-	}
-	return g.Limit.String()
-}
-
-func count(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.FormatInt(n, 10) + " " + noun + "s"
-}
-
-// approximate rounds a forecast to what is worth saying: seconds below two minutes, else minutes.
-func approximate(d time.Duration) string {
-	if d < 2*time.Minute {
-		return fmt.Sprintf("%d s", max(1, int(math.Ceil(d.Seconds()))))
-	}
-	return fmt.Sprintf("%d min", int(math.Ceil(d.Minutes())))
 }
 
 func cut(s string, n int) string {

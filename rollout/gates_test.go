@@ -1,7 +1,7 @@
 package rollout
 
 import (
-	"strings"
+	"math"
 	"testing"
 	"time"
 
@@ -43,17 +43,17 @@ func TestJudgeErrorRate(t *testing.T) {
 		state    OutcomeState
 		note     string
 	}{
-		{"nothing closed yet", steady(0, 8, 4, 0), 8 * time.Second, 0, StillRunning, "0 requests, 0 errors. 70 more clean ones to pass."},
-		{"warm-up is not counted", steady(0, 5, 100, 500), 20 * time.Second, 0, StillRunning, "0 requests, 0 errors. 70 more clean ones to pass."},
-		{"on the way", steady(0, 22, 4, 0), 22 * time.Second, 0, StillRunning, "48 requests, 0 errors. 22 more clean ones to pass (about 6 s)."},
-		{"70 clean ones pass", steady(5, 30, 4, 0), 30 * time.Second, 0, Passed, "Errors 72% → 0% (0 of 80), at most 4.3%. Limit 5%: passed."},
-		{"not before min_time", steady(0, 15, 40, 0), 15 * time.Second, 0, StillRunning, "200 requests, 0 errors. Looks good; waiting until 20s have passed."},
-		{"a window that has not closed is not counted", steady(5, 30, 4, 0), 26 * time.Second, 0, StillRunning, "64 requests, 0 errors. 6 more clean ones to pass (about 2 s)."},
-		{"a log that stands still closes no window", steady(5, 10, 100, 0), 4 * time.Minute, 0, StillRunning, "0 requests, 0 errors. 70 more clean ones to pass."},
-		{"bad ones fail", steady(5, 15, 4, 12), 15 * time.Second, 0, FailedState, "Errors 72% → 60% (12 of 20). Limit 5%: failed."},
+		{"nothing closed yet", steady(0, 8, 4, 0), 8 * time.Second, 0, StillRunning, "No requests yet. 70 more clean ones to pass."},
+		{"warm-up is not counted", steady(0, 5, 100, 500), 20 * time.Second, 0, StillRunning, "No requests yet. 70 more clean ones to pass."},
+		{"on the way", steady(0, 22, 4, 0), 22 * time.Second, 0, StillRunning, "48 requests, no errors. 22 more clean ones to pass (about 5 s)."},
+		{"70 clean ones pass", steady(5, 30, 4, 0), 30 * time.Second, 0, Passed, "Errors 72% (1,204 of 1,672) → 0% (0 of 80), at most 4.4%. Limit 5%: passed."},
+		{"not before min_time", steady(0, 15, 40, 0), 15 * time.Second, 0, StillRunning, "200 requests, no errors. Enough to pass, but not before 20s are over."},
+		{"a window that has not closed is not counted", steady(5, 30, 4, 0), 26 * time.Second, 0, StillRunning, "64 requests, no errors. 6 more clean ones to pass (about 5 s)."},
+		{"a log that stands still closes no window", steady(5, 10, 100, 0), 4 * time.Minute, 0, StillRunning, "No requests yet. 70 more clean ones to pass."},
+		{"bad ones fail", steady(5, 15, 4, 12), 15 * time.Second, 0, FailedState, "Errors 72% (1,204 of 1,672) → 60% (12 of 20). Limit 5%: failed."},
 		{"too little for the budget", steady(5, 305, 0, 0), 5 * time.Minute, 0, Inconclusive, "Not enough traffic: 0 of at least 70 requests."},
-		{"more budget was given", steady(5, 305, 0, 0), 5 * time.Minute, ExtraTime, StillRunning, "0 requests, 0 errors. 70 more clean ones to pass."},
-		{"at the limit nobody can tell", steady(5, 305, 1, 15), 5 * time.Minute, 0, Inconclusive, "Too close to call: 290 requests, 15 errors, limit 5%."},
+		{"more budget was given", steady(5, 305, 0, 0), 5 * time.Minute, ExtraTime, StillRunning, "No requests yet. 70 more clean ones to pass."},
+		{"at the limit nobody can tell", steady(5, 305, 1, 15), 5 * time.Minute, 0, Inconclusive, "Too close to call: errors 5.2% (15 of 290), limit 5%."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -85,9 +85,9 @@ func TestJudgeNoLogs(t *testing.T) {
 		state    OutcomeState
 		note     string
 	}{
-		{"one hit fails at once", Lines{Hits: 1, Sample: "ModuleNotFoundError: No module named 'auth_service'"}, Requests{}, time.Second, FailedState, `1 log line with "ModuleNotFoundError".`},
-		{"silence is no evidence", Lines{}, steady(0, 10, 4, 0), 10 * time.Second, StillRunning, `No "ModuleNotFoundError" in 20 requests so far; 39 more to be sure.`},
-		{"59 requests are", Lines{}, steady(0, 20, 4, 0), 20 * time.Second, Passed, `No "ModuleNotFoundError" in 60 requests.`},
+		{"one hit fails at once", Lines{Hits: 1, Sample: "ModuleNotFoundError: No module named 'auth_service'"}, Requests{}, time.Second, FailedState, "ModuleNotFoundError: 1 log line. The first: ModuleNotFoundError: No module named 'auth_service'"},
+		{"silence is no evidence", Lines{}, steady(0, 10, 4, 0), 10 * time.Second, StillRunning, "No ModuleNotFoundError in 20 requests so far. 39 more to be sure (about 10 s)."},
+		{"59 requests are", Lines{}, steady(0, 20, 4, 0), 20 * time.Second, Passed, "No ModuleNotFoundError in 60 requests."},
 		{"never enough", Lines{}, steady(0, 60, 0, 0), time.Minute, Inconclusive, "Not enough traffic: 0 of at least 59 requests."},
 	}
 	for _, tt := range tests {
@@ -100,23 +100,42 @@ func TestJudgeNoLogs(t *testing.T) {
 	}
 }
 
-func TestRate(t *testing.T) {
-	for f, want := range map[float64]string{0: "0%", 0.72: "72%", 0.7201: "72%", 0.009: "0.9%", 0.0318: "3.2%", 0.05: "5%", 0.0001: "under 0.1%", 1: "100%"} {
-		if got := Rate(f); got != want {
-			t.Errorf("Rate(%v) = %q, want %q", f, got, want)
+func TestNumbers(t *testing.T) {
+	for _, tt := range []struct{ got, want string }{
+		{Percent(0.7201), "72%"}, {Percent(0.00898), "0.9%"}, {Percent(0.05), "5%"}, {Percent(0), "0%"}, {Percent(1), "100%"},
+		{Percent(0.0004), "0.04%"}, {Percent(0.123), "12%"},
+		{PercentUp(0.032, 0.05), "3.2%"}, {PercentUp(0.0321, 0.05), "3.3%"}, {PercentUp(0.0496, 0.05), "4.96%"},
+		{PercentUp(0.04999, 0.05), "4.999%"}, {PercentUp(0.31, 0.05), "31%"}, {PercentUp(0.05, 0.05), "5%"},
+		{Count(7), "7"}, {Count(1204), "1,204"}, {Count(1234567), "1,234,567"}, {Count(-1204), "-1,204"}, {Count(100), "100"},
+		{Counted(0, "error"), "no errors"}, {Counted(1, "error"), "1 error"}, {Counted(1204, "error"), "1,204 errors"},
+		{Period(15 * time.Second), "15 s"}, {Period(130 * time.Second), "2 min 10 s"}, {Period(65 * time.Minute), "1 h 5 min"},
+		{Period(15 * time.Minute), "15 min"}, {Period(2 * time.Hour), "2 h"}, {Period(0), "0 s"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("got %q, want %q", tt.got, tt.want)
 		}
 	}
 }
 
-// The bound must not read like the limit that it is below of: 0 errors in 70 requests are "at most 4.95%".
-func TestAtMostText(t *testing.T) {
-	for _, tt := range []struct {
-		atMost float64
-		want   string
-	}{{0.04954, "4.95%"}, {0.03186, "3.2%"}, {0.04999, "4.999%"}, {0.0502, "5.0%"}, {0.30, "30.0%"}} {
-		g := Gate{AtMost: tt.atMost, Limit: 0.05}
-		if got := g.AtMostText(); got != tt.want || strings.HasPrefix(got, "5.0") && tt.atMost < 0.05 {
-			t.Errorf("AtMostText(%v) = %q, want %q", tt.atMost, got, tt.want)
+// The sentences of the card, as someone on call reads them.
+func TestEvidence(t *testing.T) {
+	gate := func(requests, errors, needed int64, atMost float64) *Gate {
+		return &Gate{Limit: 0.05, Counts: verdict.Counts{Requests: requests, Errors: errors}, AtMost: atMost, Needed: needed, PerSec: 0.4}
+	}
+	old, least := &Baseline{Requests: 1672, Errors: 1204}, plan.Duration(time.Minute)
+	for _, tt := range []struct{ got, want string }{
+		{gate(118, 1, 6, 0.06).errorRateNote(StillRunning, old, least), "118 requests, 1 error. 6 more clean ones to pass (about 15 s)."},
+		{gate(334, 3, 0, 0.032).errorRateNote(Passed, old, least), "Errors 72% (1,204 of 1,672) → 0.9% (3 of 334), at most 3.2%. Limit 5%: passed."},
+		{gate(133, 40, 9, 1).errorRateNote(FailedState, nil, least), "Errors 30% (40 of 133). Limit 5%: failed."},
+		{gate(12, 0, 58, 1).errorRateNote(Inconclusive, old, least), "Not enough traffic: 12 of at least 70 requests."},
+		{gate(90, 2, 100, 1).errorRateNote(Inconclusive, old, least), "Not enough traffic: 90 requests, 2 errors; at least 100 more clean ones needed."},
+		{gate(90, 9, math.MaxInt64, 1).errorRateNote(Inconclusive, old, least), "Too close to call: errors 10% (9 of 90), limit 5%."},
+		{gate(0, 0, 70, 1).errorRateNote(StillRunning, nil, least), "No requests yet. 70 more clean ones to pass (about 2 min 55 s)."},
+		{gate(90, 0, 0, 0.04).errorRateNote(StillRunning, nil, least), "90 requests, no errors. Enough to pass, but not before 1m are over."},
+		{gate(90, 40, math.MaxInt64, 1).errorRateNote(StillRunning, nil, least), "90 requests, 40 errors. Too many errors to pass soon."},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("got  %q\nwant %q", tt.got, tt.want)
 		}
 	}
 }

@@ -1,0 +1,140 @@
+// Package app wires Slipway together and runs it: New opens every connection, Run works until its
+// context ends, Close gives everything back. The sandbox and the end-to-end tests run this very wiring.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"golang.org/x/sync/errgroup"
+
+	"slipway/bot"
+	"slipway/commands"
+	"slipway/gcp"
+	"slipway/plan"
+	"slipway/probe"
+	"slipway/rollout"
+	"slipway/state"
+)
+
+// App is one replica.
+type App struct {
+	bot      *bot.Bot
+	engine   *rollout.Engine
+	cleanups []cleanup
+	log      *slog.Logger
+}
+
+type cleanup struct {
+	name string
+	do   func() error
+}
+
+// New connects to Redis, Slack and Google Cloud and checks that each answers. Its error says which
+// does not. Whoever gets an App has to Close it.
+func New(ctx context.Context, c Config) (*App, error) {
+	a := &App{log: c.Log}
+	if err := a.wire(ctx, c); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *App) wire(ctx context.Context, c Config) error {
+	client, err := state.Open(ctx, c.RedisURL, c.Dial)
+	if err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	a.onClose("redis", client.Close)
+	store := state.New(client, state.Options{Log: c.Log})
+
+	cloud, err := gcp.Open(ctx, gcp.Config{Endpoint: c.GCPEndpoint, Registry: c.Registry, Dial: c.Dial, Log: c.Log})
+	if err != nil {
+		return err
+	}
+	a.onClose("google cloud", cloud.Close)
+
+	web := webClient(c.Dial)
+	a.onClose("http", func() error { web.CloseIdleConnections(); return nil })
+	actions := maps.Clone(cloud.Actions())
+	maps.Copy(actions, rollout.GateActions(cloud))
+	maps.Copy(actions, probe.Actions(probe.Config{HTTP: web, Getenv: c.Getenv, Log: c.Log}))
+
+	observer := &relay{}
+	a.engine = rollout.NewEngine(rollout.Config{
+		Store: store, Leases: store, Locks: store, Inspector: cloud, Actions: actions,
+		Observer: observer, Owner: c.Owner, Log: c.Log,
+	})
+	directory := &relay{}
+	handler := commands.New(commands.Config{
+		File: func() *plan.File { return c.File }, Engine: a.engine, Directory: directory, Log: c.Log,
+	})
+	a.bot, err = bot.New(bot.Config{
+		AppToken: c.SlackAppToken, BotToken: c.SlackBotToken, APIURL: c.SlackAPIURL,
+		HTTP: web, Dialer: &websocket.Dialer{NetDialContext: c.Dial, Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 10 * time.Second},
+		Handler: handler, Inbox: store, Cards: store, Rollouts: store, Owner: c.Owner, Log: c.Log,
+	})
+	if err != nil {
+		return err
+	}
+	observer.bot, directory.bot = a.bot, a.bot
+	return a.bot.Check(ctx)
+}
+
+// relay closes the one circle of the wiring: the engine and the commands tell and ask the bot, which
+// is made last because it calls them.
+type relay struct{ bot *bot.Bot }
+
+// Changed implements rollout.Observer.
+func (r *relay) Changed(id string) { r.bot.Changed(id) }
+
+// Member implements commands.Directory.
+func (r *relay) Member(ctx context.Context, userID string, handles []string) (bool, error) {
+	return r.bot.Directory().Member(ctx, userID, handles)
+}
+
+// webClient is used for Slack and for the requests of http steps. Every caller sets its own, shorter
+// deadline; the client's is the last resort.
+func webClient(dial func(ctx context.Context, network, addr string) (net.Conn, error)) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if dial != nil {
+		transport.DialContext = dial
+	}
+	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
+}
+
+func (a *App) onClose(name string, do func() error) {
+	a.cleanups = append(a.cleanups, cleanup{name, do})
+}
+
+// Run works until ctx ends or Slack refuses the app for good. It then takes no new work, hands its
+// leases over and returns when everything it started has ended.
+func (a *App) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { a.engine.Run(ctx); return nil })
+	g.Go(func() error { return a.bot.Run(ctx) })
+	err := g.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// Close gives the connections back, the last one first. A second call does nothing.
+func (a *App) Close() error {
+	var errs []error
+	for i := len(a.cleanups) - 1; i >= 0; i-- {
+		if err := a.cleanups[i].do(); err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", a.cleanups[i].name, err))
+		}
+	}
+	a.cleanups = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,103 @@
+package app_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slipway/app"
+)
+
+func env(values map[string]string) func(string) string {
+	return func(name string) string { return values[name] }
+}
+
+func good() map[string]string {
+	return map[string]string{
+		"SLACK_APP_TOKEN": "xapp-1-abc", "SLACK_BOT_TOKEN": "xoxb-abc", "REDIS_URL": "redis://localhost:6379/0", "SLIPWAY_FILE": "../deploy.yaml",
+	}
+}
+
+func TestFromEnv(t *testing.T) {
+	c, err := app.FromEnv(env(good()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.File.Environment("staging") == nil || c.Owner == "" {
+		t.Errorf("incomplete: %+v", c)
+	}
+}
+
+// Everything that is missing or wrong is said at once, a line each, and no secret is in it.
+func TestFromEnvSaysAllAtOnce(t *testing.T) {
+	tests := []struct {
+		name   string
+		change map[string]string
+		want   []string
+	}{
+		{"nothing set", map[string]string{"SLACK_APP_TOKEN": "", "SLACK_BOT_TOKEN": "", "REDIS_URL": "", "SLIPWAY_FILE": "absent.yaml"}, []string{
+			"SLACK_APP_TOKEN is not set: the app-level token", "SLACK_BOT_TOKEN is not set: the bot token",
+			"REDIS_URL is not set: for example redis://localhost:6379/0", "absent.yaml",
+		}},
+		{"tokens swapped", map[string]string{"SLACK_APP_TOKEN": "xoxb-s3cret", "SLACK_BOT_TOKEN": "xapp-s3cret"}, []string{
+			"SLACK_APP_TOKEN does not begin with xapp-", "SLACK_BOT_TOKEN does not begin with xoxb-",
+		}},
+		{"a Redis that is none", map[string]string{"REDIS_URL": "http://user:s3cret@localhost"}, []string{"REDIS_URL is not a redis:// or rediss:// address"}},
+		{"an API without scheme", map[string]string{"SLACK_API_URL": "127.0.0.1:8190"}, []string{"SLACK_API_URL is not an address like"}},
+		{"stand-ins elsewhere", map[string]string{"SLIPWAY_GCP_ENDPOINT": "example.com:443", "SLIPWAY_REGISTRY": "10.0.0.1:80"}, []string{
+			"SLIPWAY_GCP_ENDPOINT is not on loopback", "SLIPWAY_REGISTRY is not on loopback",
+		}},
+		{"a stand-in without port", map[string]string{"SLIPWAY_GCP_ENDPOINT": "localhost"}, []string{"SLIPWAY_GCP_ENDPOINT is not host:port"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			values := good()
+			for k, v := range tt.change {
+				values[k] = v
+			}
+			_, err := app.FromEnv(env(values))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			lines := strings.Split(err.Error(), "\n")
+			for i, want := range tt.want {
+				if i >= len(lines) || !strings.Contains(lines[i], want) {
+					t.Errorf("line %d should have %q:\n%s", i+1, want, err)
+				}
+			}
+			if strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("a secret is in it: %s", err)
+			}
+		})
+	}
+}
+
+func TestMainExits(t *testing.T) {
+	broken := filepath.Join(t.TempDir(), "broken.yaml")
+	if err := os.WriteFile(broken, []byte("version: 1\nenvironmens: {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		args []string
+		code int
+		out  string // somewhere in what is printed
+	}{
+		{[]string{"--help"}, 0, "Deploys to Cloud Run from Slack"},
+		{[]string{"version"}, 0, "slipway"},
+		{[]string{"validate", "../deploy.yaml"}, 0, "is fine: 1 environment(s), 1 plan(s)"},
+		{[]string{"validate", broken}, 1, "environments"},
+		{[]string{"validate", "absent.yaml"}, 1, "absent.yaml"},
+		{[]string{"frobnicate"}, 2, "slipway --help says what it can do"},
+		{nil, 1, "SLACK_APP_TOKEN is not set"},
+	}
+	for _, tt := range tests {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			var out bytes.Buffer
+			if code := app.Main(t.Context(), tt.args, env(nil), &out, &out); code != tt.code || !strings.Contains(out.String(), tt.out) {
+				t.Errorf("exit %d, want %d; %q is not in:\n%s", code, tt.code, tt.out, out.String())
+			}
+		})
+	}
+}

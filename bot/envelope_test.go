@@ -1,0 +1,130 @@
+package bot
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"slipway/rollout"
+)
+
+const (
+	commandPayload = `{"token":"x","team_id":"T1","channel_id":"C0DEPLOYS","channel_name":"deploys-staging","user_id":"U0DEPLOYER",
+		"user_name":"deployer","command":"/deploy","text":" staging a&amp;b ","response_url":"http://slack.test/r/1","trigger_id":"1.2"}`
+	clickPayload = `{"type":"block_actions","user":{"id":"U0APPROVER","username":"approver"},"channel":{"id":"C0DEPLOYS","name":"deploys-staging"},
+		"container":{"message_ts":"1.000100","channel_id":"C0DEPLOYS"},"response_url":"http://slack.test/r/2","trigger_id":"3.4",
+		"actions":[{"type":"button","action_id":"approve","block_id":"answers-2.1-v6","value":"abc234|2.1|6","action_ts":"5.6"}]}`
+	mentionPayload = `{"type":"event_callback","event_id":"Ev1","event":{"type":"app_mention","user":"U0ONCALL","channel":"C0DEPLOYS",
+		"text":"<@U0BOT> status &lt;staging&gt;","ts":"7.8","thread_ts":"1.000100"}}`
+)
+
+func TestParse(t *testing.T) {
+	command := must(t, "slash_commands", commandPayload)
+	if command.ID != "command/env-1" || command.Text != "staging a&b" || command.Actor != (rollout.Actor{ID: "U0DEPLOYER", Name: "deployer"}) ||
+		command.Channel != (Channel{"C0DEPLOYS", "deploys-staging"}) || command.ResponseURL == "" || command.TriggerID == "" || command.At != noon {
+		t.Errorf("command = %+v", command)
+	}
+	click := must(t, "interactive", clickPayload)
+	request, err := click.request()
+	if err != nil || request.Click == nil || request.Click.Verb != rollout.VerbApprove || request.Click.Rollout != "abc234" ||
+		request.Click.Ask != "2.1" || request.Click.Version != 6 || request.Actor.Name != "approver" {
+		t.Errorf("click = %+v, %v", request, err)
+	}
+	mention := must(t, "events_api", mentionPayload)
+	if mention.ID != "event/Ev1" || mention.Text != "status <staging>" || mention.Thread != "1.000100" || mention.fresh(noon) {
+		t.Errorf("mention = %+v", mention)
+	}
+}
+
+func must(t *testing.T, kind, payload string) Envelope {
+	t.Helper()
+	e, err := parse(kind, "env-1", []byte(payload), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// What Slack sends again has the same ID; two clicks have not.
+func TestParseIDs(t *testing.T) {
+	first := must(t, "interactive", clickPayload)
+	again, err := parse("interactive", "env-2", []byte(clickPayload), noon.Add(time.Minute))
+	if err != nil || again.ID != first.ID {
+		t.Errorf("resent click %q, first %q (%v)", again.ID, first.ID, err)
+	}
+	for _, change := range [][2]string{{`"5.6"`, `"5.7"`}, {"U0APPROVER", "U0OUTSIDER"}, {"abc234|2.1|6", "abc234|2.1|7"}, {`"approve"`, `"reject"`}} {
+		if other := must(t, "interactive", strings.Replace(clickPayload, change[0], change[1], 1)); other.ID == first.ID {
+			t.Errorf("a click with %s has the ID of another", change[1])
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	replace := func(payload, from, to string) string { return strings.Replace(payload, from, to, 1) }
+	tests := []struct {
+		name, kind, payload string
+		ignored             bool
+	}{
+		{"unknown type", "interactive_v2", `{}`, true},
+		{"no JSON", "slash_commands", `{`, false},
+		{"no user", "slash_commands", replace(commandPayload, "U0DEPLOYER", ""), false},
+		{"user that is markup", "slash_commands", replace(commandPayload, "U0DEPLOYER", "U1> <!channel"), false},
+		{"no channel", "slash_commands", replace(commandPayload, "C0DEPLOYS", "x"), false},
+		{"no slash", "slash_commands", replace(commandPayload, "/deploy", "deploy"), false},
+		{"too long", "slash_commands", replace(commandPayload, " staging a", strings.Repeat("a", maxTyped+1)), false},
+		{"unknown button", "interactive", replace(clickPayload, `"approve"`, `"details"`), false},
+		{"value without version", "interactive", replace(clickPayload, "|6", ""), false},
+		{"value with a bad version", "interactive", replace(clickPayload, "|6", "|-6"), false},
+		{"view", "interactive", `{"type":"view_submission"}`, true},
+		{"two actions", "interactive", replace(clickPayload, `"actions":[`, `"actions":[{},`), false},
+		{"message of a bot", "events_api", replace(mentionPayload, `"user":`, `"bot_id":"B1","user":`), true},
+		{"other event", "events_api", replace(mentionPayload, "app_mention", "message"), true},
+		{"event without ID", "events_api", replace(mentionPayload, "Ev1", ""), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e, err := parse(tt.kind, "env-1", []byte(tt.payload), noon)
+			if err == nil {
+				t.Fatalf("parsed as %+v", e)
+			}
+			if errors.Is(err, errIgnored) != tt.ignored {
+				t.Errorf("error %v, ignored = %v", err, !tt.ignored)
+			}
+		})
+	}
+}
+
+// Whatever comes in, an envelope that is accepted survives the inbox and can be answered safely.
+func FuzzParse(f *testing.F) {
+	f.Add("slash_commands", []byte(commandPayload))
+	f.Add("interactive", []byte(clickPayload))
+	f.Add("events_api", []byte(mentionPayload))
+	f.Add("hello", []byte(`null`))
+	f.Fuzz(func(t *testing.T, kind string, payload []byte) {
+		e, err := parse(kind, "env-1", payload, noon)
+		if err != nil {
+			return
+		}
+		if e.ID == "" || !userID.MatchString(e.Actor.ID) || !channelID.MatchString(e.Channel.ID) || len(e.Text) > maxTyped {
+			t.Fatalf("accepted %+v", e)
+		}
+		body, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Envelope
+		if err := json.Unmarshal(body, &back); err != nil {
+			t.Fatal(err)
+		}
+		before, err := e.request()
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := back.request()
+		if err != nil || after.ID != before.ID || after.Actor != before.Actor || (after.Click == nil) != (before.Click == nil) {
+			t.Fatalf("%+v came back as %+v (%v)", before, after, err)
+		}
+	})
+}

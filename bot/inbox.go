@@ -1,0 +1,173 @@
+package bot
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"slipway/commands"
+)
+
+const (
+	workers     = 4
+	handleTime  = 60 * time.Second // a start looks at services, images and logs before it answers
+	inboxLease  = 90 * time.Second // handleTime and the answer's calls, with room
+	storeTime   = time.Second
+	pollingTime = time.Second
+)
+
+// worker takes envelopes out of the inbox, has them handled and answers them.
+type worker struct {
+	inbox   Inbox
+	handler Handler
+	owner   string
+	speaker *speaker
+	log     *slog.Logger
+	hint    chan struct{} // shared by the workers: something came in here
+}
+
+func newWorker(cfg Config, number int, s *speaker, hint chan struct{}) *worker {
+	return &worker{
+		inbox: cfg.Inbox, handler: cfg.Handler, owner: fmt.Sprintf("%s/%d", cfg.Owner, number),
+		speaker: s, log: cfg.Log, hint: hint,
+	}
+}
+
+// run works until ctx ends. What it has taken by then is finished under hands.
+func (w *worker) run(ctx, hands context.Context) {
+	poll := time.NewTicker(pollingTime)
+	defer poll.Stop()
+	for ctx.Err() == nil {
+		if w.one(hands) {
+			continue
+		}
+		select {
+		case <-w.hint:
+		case <-poll.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// one handles one envelope; false if there was none.
+func (w *worker) one(ctx context.Context) bool {
+	id, body, ok, err := w.take(ctx)
+	if err != nil {
+		w.log.Warn("the inbox cannot be read", "error", err)
+		return false
+	}
+	if !ok {
+		return false
+	}
+	wake(w.hint) // there may be more, for the others
+	w.handle(ctx, id, body)
+	w.done(ctx, id)
+	return true
+}
+
+func (w *worker) take(ctx context.Context) (string, []byte, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	return w.inbox.Take(ctx, w.owner, inboxLease)
+}
+
+// done fails when Redis does: the envelope is then handled again once its lease is over, which its ID
+// makes harmless.
+func (w *worker) done(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	if err := w.inbox.Done(ctx, id, w.owner); err != nil {
+		w.log.Warn("an envelope stays in the inbox", "envelope", id, "error", err)
+	}
+}
+
+func (w *worker) handle(ctx context.Context, id string, body []byte) {
+	var e Envelope
+	if err := json.Unmarshal(body, &e); err != nil {
+		w.log.Error("the inbox holds something that is no envelope", "envelope", id, "error", err)
+		return
+	}
+	request, err := e.request()
+	if err != nil {
+		w.log.Error("the inbox holds an envelope that cannot be read", "envelope", id, "error", err)
+		return
+	}
+	reply := w.safely(ctx, request)
+	if reply.Text == "" {
+		return
+	}
+	w.speaker.answer(ctx, e, w.speaker.expand(ctx, reply.Text), reply.Public)
+}
+
+// safely survives a panic in the handler: the person is told, the log has the stack.
+func (w *worker) safely(ctx context.Context, request commands.Request) (reply commands.Reply) {
+	ctx, cancel := context.WithTimeout(ctx, handleTime)
+	defer cancel()
+	defer func() {
+		if cause := recover(); cause != nil {
+			w.log.Error("handling a request panicked", "envelope", request.ID, "actor", request.Actor.ID,
+				"panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+			reply = commands.Reply{Text: "Slipway failed at this, and it is in its log. `/deploy status` says what was done."}
+		}
+	}()
+	return w.handler.Handle(ctx, request)
+}
+
+// speaker answers people.
+type speaker struct {
+	api       *slack.Client
+	directory *Directory
+	log       *slog.Logger
+}
+
+func (s *speaker) expand(ctx context.Context, text string) mrkdwn {
+	return cutMarkup(expand(text, func(handle string) mrkdwn { return mrkdwn(s.directory.Mention(ctx, handle)) }), maxText)
+}
+
+// answer goes to where the envelope came from: by its response_url, or by the Web API when there is
+// none, or when it fails. Only the person sees it unless it is public.
+func (s *speaker) answer(ctx context.Context, e Envelope, text mrkdwn, public bool) {
+	options := []slack.MsgOption{
+		slack.MsgOptionText(string(text), false), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(),
+	}
+	if e.fresh(time.Now()) {
+		err := s.respond(ctx, e, public, options)
+		if err == nil || mayHaveHappened(err) && public {
+			return
+		}
+		s.log.Warn("an answer by response_url failed", "envelope", e.ID, "error", err)
+	}
+	if e.Thread != "" {
+		options = append(options, slack.MsgOptionTS(e.Thread))
+	}
+	if err := s.post(ctx, e, public, options); err != nil {
+		s.log.Error("an answer was not delivered", "envelope", e.ID, "actor", e.Actor.ID, "error", err)
+	}
+}
+
+func (s *speaker) respond(ctx context.Context, e Envelope, public bool, options []slack.MsgOption) error {
+	kind := slack.ResponseTypeEphemeral
+	if public {
+		kind = slack.ResponseTypeInChannel
+	}
+	return patiently(ctx, func(ctx context.Context) error {
+		_, _, err := s.api.PostMessageContext(ctx, e.Channel.ID, append(options, slack.MsgOptionResponseURL(e.ResponseURL, kind))...)
+		return err
+	})
+}
+
+func (s *speaker) post(ctx context.Context, e Envelope, public bool, options []slack.MsgOption) error {
+	return patiently(ctx, func(ctx context.Context) error {
+		if public {
+			_, _, err := s.api.PostMessageContext(ctx, e.Channel.ID, options...)
+			return err
+		}
+		_, err := s.api.PostEphemeralContext(ctx, e.Channel.ID, e.Actor.ID, options...)
+		return err
+	})
+}

@@ -1,0 +1,337 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/slack-go/slack"
+	"golang.org/x/time/rate"
+
+	"slipway/rollout"
+	"slipway/state"
+)
+
+const (
+	// updateEvery is how often one card may change.
+	updateEvery = 1500 * time.Millisecond
+	// chat.update may be called 50 times a minute in a workspace (docs.slack.dev/apis/web-api/rate-limits,
+	// tier 3). Progress leaves some of the burst to what matters more.
+	updatesEach  = time.Minute / 50
+	updatesBurst = 5
+	keptForAsks  = 2
+
+	cardLease = 30 * time.Second
+	cardTime  = 25 * time.Second // for all that is done under one claim; ends well inside the lease
+	failPause = 2 * time.Second  // after an answer that was lost
+	hardPause = 30 * time.Second // after a refusal that only people can heal
+)
+
+// poster keeps the cards up to date. One goroutine does all of a process's: what limits it is Slack.
+type poster struct {
+	cards     Cards
+	rollouts  Rollouts
+	owner     string
+	api       *slack.Client
+	directory *Directory
+	log       *slog.Logger
+	hint      chan struct{}
+
+	updates *rate.Limiter
+	paused  time.Time // no chat.update before; set by a 429
+	classic bool      // Slack refused plan or chart blocks once; remembered for the process
+}
+
+func newPoster(cfg Config, api *slack.Client, d *Directory) *poster {
+	return &poster{
+		cards: cfg.Cards, rollouts: cfg.Rollouts, owner: cfg.Owner, api: api, directory: d, log: cfg.Log,
+		hint: make(chan struct{}, 1), updates: rate.NewLimiter(rate.Every(updatesEach), updatesBurst),
+	}
+}
+
+// run works until ctx ends. The card in hand by then is finished under hands.
+func (p *poster) run(ctx, hands context.Context) {
+	for ctx.Err() == nil {
+		again, ok := p.one(hands)
+		if ok && again == 0 {
+			continue
+		}
+		wait := pollingTime
+		if ok {
+			wait = min(wait, again)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-p.hint:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// one brings one stale card up to date. again is how long to leave it alone if it is still behind.
+func (p *poster) one(ctx context.Context) (again time.Duration, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, cardTime)
+	defer cancel()
+	card, ok, err := p.cards.ClaimCard(ctx, p.owner, cardLease)
+	if err != nil {
+		p.log.Warn("stale cards cannot be read", "error", err)
+		return 0, false
+	}
+	if !ok {
+		return 0, false
+	}
+	again, err = p.refresh(ctx, &card)
+	if err != nil {
+		p.log.Warn("a card is not up to date", "rollout", card.Rollout, "error", err, "retry_in", again)
+	}
+	// What was posted has to be remembered even if the time for posting is over.
+	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+	defer cancel()
+	if err := p.cards.ReleaseCard(release, p.owner, card, again); err != nil {
+		p.log.Warn("a card's state was not stored; it is looked for in Slack next time", "rollout", card.Rollout, "error", err)
+	}
+	return again, true
+}
+
+// refresh posts what card lacks of its rollout: the message or its update, then the replies. Replies
+// are not held up by updates that have to wait, as they call people.
+func (p *poster) refresh(ctx context.Context, card *state.Card) (again time.Duration, err error) {
+	r, err := p.rollouts.Load(ctx, card.Rollout)
+	if errors.Is(err, rollout.ErrNotFound) {
+		card.Version, card.Cursor = math.MaxInt64, math.MaxInt64
+		return 0, nil
+	}
+	if err != nil {
+		return time.Second, err
+	}
+	names := p.directory.names(ctx, handles(r))
+	switch {
+	case card.TS == "":
+		if again, err = p.first(ctx, card, r, names); err != nil {
+			return again, err
+		}
+	case card.Version < r.Version:
+		again, err = p.update(ctx, card, r, names)
+	}
+	if card.TS == "" {
+		return again, err
+	}
+	later, replyErr := p.reply(ctx, card, r, names)
+	return max(again, later), errors.Join(err, replyErr)
+}
+
+// handles are those that a card or its thread may mention.
+func handles(r rollout.Rollout) []string {
+	list := r.Environment.Deployers
+	for _, ask := range r.Asks {
+		list = append(list[:len(list):len(list)], ask.Who...)
+	}
+	return list
+}
+
+// first posts the card. That it is about to be posted is stored before, so that after a crash the
+// message is looked for and not posted twice.
+func (p *poster) first(ctx context.Context, card *state.Card, r rollout.Rollout, names Names) (time.Duration, error) {
+	channel, err := p.directory.Channel(ctx, r.Channel)
+	if err != nil {
+		return pauseAfter(err), err
+	}
+	card.Channel = channel
+	if card.Posting {
+		if err := p.adopt(ctx, card, r); err != nil || card.TS != "" {
+			return pauseAfter(err), err
+		}
+	}
+	card.Posting = true
+	if err := p.cards.SaveCard(ctx, p.owner, *card); err != nil {
+		return time.Second, err
+	}
+	ts, err := p.post(ctx, card, r, names)
+	if err != nil {
+		card.Posting = mayHaveHappened(err)
+		return pauseAfter(err), err
+	}
+	p.posted(card, r, ts)
+	return 0, p.cards.SaveCard(ctx, p.owner, *card)
+}
+
+func (p *poster) posted(card *state.Card, r rollout.Rollout, ts string) {
+	card.TS, card.Posting, card.Version = ts, false, r.Version
+	stamp(card, time.Now())
+	p.log.Info("card posted", "rollout", r.ID, "channel", card.Channel)
+}
+
+// adopt looks for a card that was posted by somebody who could not remember it.
+func (p *poster) adopt(ctx context.Context, card *state.Card, r rollout.Rollout) error {
+	params := slack.GetConversationHistoryParameters{
+		ChannelID: card.Channel, Oldest: tsOf(r.Created.Add(-time.Minute)), Limit: 200, IncludeAllMetadata: true,
+	}
+	for {
+		var page *slack.GetConversationHistoryResponse
+		err := patiently(ctx, func(ctx context.Context) (err error) {
+			page, err = p.api.GetConversationHistoryContext(ctx, &params)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if ts := find(page.Messages, cardKey(r.ID)); ts != "" {
+			card.TS, card.Posting = ts, false // what it shows is unknown, so it is updated next
+			p.log.Info("card found again", "rollout", r.ID, "channel", card.Channel)
+			return p.cards.SaveCard(ctx, p.owner, *card)
+		}
+		if params.Cursor = page.ResponseMetadata.Cursor; params.Cursor == "" {
+			return nil
+		}
+	}
+}
+
+// Metadata is what makes a message be found again (docs.slack.dev/messaging/message-metadata).
+const metadataType = "slipway_card"
+
+type messageKey struct{ rollout, key string }
+
+func cardKey(id string) messageKey { return messageKey{id, "card"} }
+
+func (k messageKey) option() slack.MsgOption {
+	return slack.MsgOptionMetadata(slack.SlackMetadata{
+		EventType: metadataType, EventPayload: map[string]any{"rollout": k.rollout, "key": k.key},
+	})
+}
+
+func find(messages []slack.Message, k messageKey) string {
+	for _, m := range messages {
+		payload := m.Metadata.EventPayload
+		if m.Metadata.EventType == metadataType && payload["rollout"] == k.rollout && payload["key"] == k.key {
+			return m.Timestamp
+		}
+	}
+	return ""
+}
+
+func (p *poster) post(ctx context.Context, card *state.Card, r rollout.Rollout, names Names) (ts string, err error) {
+	err = p.rendered(r, names, func(options []slack.MsgOption) error {
+		card.Channel, ts, err = p.posting(ctx, card.Channel, options)
+		return err
+	})
+	return ts, err
+}
+
+func (p *poster) posting(ctx context.Context, channel string, options []slack.MsgOption) (string, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, httpTimeout)
+	defer cancel()
+	where, ts, err := p.api.PostMessageContext(ctx, channel, options...)
+	if err != nil {
+		return channel, "", err
+	}
+	return where, ts, nil
+}
+
+// rendered sends the card, and once more in classic blocks if Slack does not take the new ones.
+func (p *poster) rendered(r rollout.Rollout, names Names, send func([]slack.MsgOption) error) error {
+	for {
+		m := Card(r, time.Now(), names, p.classic)
+		err := send([]slack.MsgOption{
+			slack.MsgOptionText(m.Text, false), slack.MsgOptionBlocks(m.Blocks...), cardKey(r.ID).option(),
+			slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(),
+		})
+		if p.classic || !refusedBlocks(err) {
+			return err
+		}
+		p.log.Warn("slack does not take plan and chart blocks; using sections from now on", "rollout", r.ID, "reason", details(err))
+		p.classic = true
+	}
+}
+
+func refusedBlocks(err error) bool {
+	switch codeOf(err) {
+	case "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long":
+		return true
+	}
+	return false
+}
+
+// details are Slack's own words about what is wrong with a message.
+func details(err error) []string {
+	if refused, ok := errors.AsType[slack.SlackErrorResponse](err); ok {
+		return refused.ResponseMetadata.Messages
+	}
+	return nil
+}
+
+// update edits the card, unless it or the workspace has to rest first.
+func (p *poster) update(ctx context.Context, card *state.Card, r rollout.Rollout, names Names) (time.Duration, error) {
+	now := time.Now()
+	if rest := p.rest(card, r, now); rest > 0 {
+		return rest, nil
+	}
+	p.updates.AllowN(now, 1)
+	err := p.rendered(r, names, func(options []slack.MsgOption) error {
+		ctx, cancel := context.WithTimeout(ctx, httpTimeout)
+		defer cancel()
+		_, _, _, err := p.api.UpdateMessageContext(ctx, card.Channel, card.TS, options...)
+		return err
+	})
+	switch code := codeOf(err); {
+	case err == nil:
+		card.Version = r.Version
+		stamp(card, time.Now())
+		return 0, nil
+	case code == "message_not_found" || code == "cant_update_message" || code == "edit_window_closed":
+		p.log.Warn("the card is gone; posting it anew", "rollout", r.ID, "code", code)
+		card.TS, card.Posting = "", false
+		return time.Second, nil
+	}
+	if after, limited := retryAfter(err); limited {
+		p.paused = now.Add(after)
+	}
+	return pauseAfter(err), err
+}
+
+// rest is how long the card has to wait for its next update. Questions and ends go before progress.
+func (p *poster) rest(card *state.Card, r rollout.Rollout, now time.Time) time.Duration {
+	rest := max(p.paused.Sub(now), updateEvery-now.Sub(stamped(card)))
+	needed := 1.0
+	if firstOpen(r) == nil && r.End == nil {
+		needed += keptForAsks
+	}
+	if missing := needed - p.updates.TokensAt(now); missing > 0 {
+		rest = max(rest, time.Duration(missing*float64(updatesEach)))
+	}
+	return rest
+}
+
+// stamp remembers when a card was changed last, for whichever replica changes it next.
+func stamp(card *state.Card, at time.Time) {
+	if card.Extra == nil {
+		card.Extra = map[string]string{}
+	}
+	card.Extra["changed"] = strconv.FormatInt(at.UnixMilli(), 10)
+}
+
+func stamped(card *state.Card) time.Time {
+	milliseconds, err := strconv.ParseInt(card.Extra["changed"], 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(milliseconds)
+}
+
+// pauseAfter is how long to leave a card alone after an error.
+func pauseAfter(err error) time.Duration {
+	if err == nil {
+		return 0
+	}
+	if after, limited := retryAfter(err); limited {
+		return after
+	}
+	if mayHaveHappened(err) && !errors.Is(err, errNoChannel) {
+		return failPause
+	}
+	return hardPause
+}

@@ -1,0 +1,74 @@
+package bot
+
+import (
+	"strings"
+	"testing"
+
+	"slipway/rollout"
+)
+
+func TestReplies(t *testing.T) {
+	for _, tt := range stories {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStory(t)
+			tt.tell(s)
+			var out strings.Builder
+			for _, r := range replies(s.r, s.events, names) {
+				out.WriteString(r.Key)
+				if r.Broadcast {
+					out.WriteString(" (in the channel too)")
+				}
+				out.WriteString("\n" + r.Text + "\n\n")
+			}
+			golden(t, tt.name+"_thread.txt", []byte(out.String()))
+		})
+	}
+}
+
+// Whoever has to act, and whoever waits for the end, is mentioned; only bad ends are broadcast.
+func TestRepliesMention(t *testing.T) {
+	tests := []struct {
+		name      string
+		tell      func(*story)
+		mention   string
+		broadcast bool
+	}{
+		{"approval", func(s *story) { s.toApproval() }, "<!subteam^S0RELEASE>", false},
+		{"decision", func(s *story) { s.toInconclusive() }, "<@U0DEPLOYER>", false},
+		{"success", func(s *story) { s.toSucceeded() }, "<@U0DEPLOYER>", false},
+		{"rollback", func(s *story) { s.toRolledBack() }, "<@U0DEPLOYER>", true},
+		{"failure", func(s *story) { s.toFailed() }, "<@U0DEPLOYER>", true},
+		{"rejection", func(s *story) { s.toApproval().say(approver, rollout.VerbReject, "2.1", "") }, "<@U0DEPLOYER>", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStory(t)
+			tt.tell(s)
+			list := replies(s.r, s.events, names)
+			last := list[len(list)-1]
+			if !strings.Contains(last.Text, tt.mention) || last.Broadcast != tt.broadcast {
+				t.Errorf("last reply = %+v, want it to mention %s, broadcast %v", last, tt.mention, tt.broadcast)
+			}
+		})
+	}
+}
+
+func TestRepliesHaveSteadyKeys(t *testing.T) {
+	s := newStory(t)
+	s.toApproval()
+	first := replies(s.r, s.events, names)
+	s.say(approver, rollout.VerbApprove, "2.1", "")
+	for _, r := range replies(s.r, s.events, names) {
+		if r.Key == first[len(first)-1].Key {
+			t.Errorf("an answered question is still asked: %+v", r)
+		}
+	}
+	seen := map[string]bool{}
+	s = newStory(t)
+	for _, r := range replies(s.toRolledBack().r, s.events, names) {
+		if seen[r.Key] {
+			t.Errorf("key %s twice", r.Key)
+		}
+		seen[r.Key] = true
+	}
+}

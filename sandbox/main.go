@@ -1,0 +1,130 @@
+// The sandbox is a whole workspace on one machine: a local Slack, a local Cloud Run with traffic, an
+// embedded Redis, and the real app on top of them, through the real clients. It needs no account, no
+// token, no network and nothing but Go.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"slipway/app"
+	"slipway/plan"
+	"slipway/sandbox/play"
+	"slipway/sandbox/workspace"
+)
+
+type options struct {
+	Listen   string  `default:"127.0.0.1:8190" help:"Where Slack is: API at /api/, socket at /link, control at /_control/."`
+	GCP      string  `name:"gcp" default:"127.0.0.1:8191" help:"Where Cloud Run and Logging are (gRPC, in the clear)."`
+	Redis    string  `help:"A real Redis in place of the embedded one, which forgets everything in the end." placeholder:"URL"`
+	File     string  `default:"deploy.yaml" help:"The plan file."`
+	Scenario string  `default:"ssot" help:"What the services are like, and the image that is rolled out."`
+	NoBot    bool    `help:"The servers only; prints the environment that 'go run .' needs."`
+	Play     bool    `help:"Plays the scenario, prints the channel as it changes, and exits with 0 if it ends as the scenario says."`
+	Speed    float64 `default:"1" help:"Cloud latencies are divided by it; gates and timers keep real time."`
+	Seed     uint64  `default:"1" help:"The simulated traffic's seed; the same seed ends the same way each time."`
+	Verbose  bool    `short:"v" help:"Log what happens to standard error."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, singleDash(os.Args[1:]), os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sandbox:", err)
+		os.Exit(1)
+	}
+}
+
+// singleDash lets flags be written with one dash, as Go's own programs take them.
+func singleDash(args []string) []string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		if len(a) > 2 && a[0] == '-' && a[1] != '-' {
+			a = "-" + a
+		}
+		out[i] = a
+	}
+	return out
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var o options
+	helped := false
+	parser, err := kong.New(&o, kong.Name("sandbox"), kong.Description("A Slack, a Cloud Run and a Redis on this machine, with Slipway in them."),
+		kong.Writers(stdout, stderr), kong.Exit(func(int) { helped = true }))
+	if err != nil {
+		return err
+	}
+	if _, err := parser.Parse(args); helped || err != nil {
+		return err
+	}
+	file, err := plan.LoadFile(o.File)
+	if err != nil {
+		return err
+	}
+	scenario, err := workspace.FindScenario(o.Scenario)
+	if err != nil {
+		return err
+	}
+	if o.Play { // its own ports, so that it can be played beside a running sandbox
+		o.Listen, o.GCP = "127.0.0.1:0", "127.0.0.1:0"
+	}
+	log := slog.New(slog.DiscardHandler)
+	if o.Verbose {
+		log = slog.New(slog.NewTextHandler(stderr, nil))
+	}
+	w, err := workspace.New(ctx, workspace.Options{
+		File: file, Scenario: scenario, Seed: o.Seed, Speed: o.Speed,
+		Listen: o.Listen, GCP: o.GCP, Redis: o.Redis, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	return o.serve(ctx, w, scenario, file, stdout)
+}
+
+func (o options) serve(ctx context.Context, w *workspace.Workspace, scenario workspace.Scenario, file *plan.File, stdout io.Writer) error {
+	if o.NoBot {
+		fmt.Fprintln(stdout, strings.Join(w.Environment(o.File), "\n"))
+		<-ctx.Done()
+		return nil
+	}
+	a, err := app.New(ctx, w.App("sandbox"))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan error, 1)
+	go func() {
+		err := a.Run(ctx)
+		cancel(err)
+		done <- err
+	}()
+	if o.Play {
+		err = o.play(ctx, w, scenario, file, stdout)
+		cancel(nil)
+	} else {
+		fmt.Fprintf(stdout, "Slack, Cloud Run and Slipway run at %s (%s). Ctrl-C ends them.\n", w.SlackURL(), scenario.About)
+	}
+	return errors.Join(err, <-done, a.Close())
+}
+
+func (o options) play(ctx context.Context, w *workspace.Workspace, scenario workspace.Scenario, file *plan.File, stdout io.Writer) error {
+	channel := file.Environments[0].Channel
+	fmt.Fprintf(stdout, "#%s: %s.\n", channel, scenario.About)
+	if err := w.WaitConnected(ctx); err != nil {
+		return err
+	}
+	return play.New(w, channel, stdout).Act(ctx, scenario.Name)
+}
