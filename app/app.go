@@ -69,7 +69,7 @@ func (a *App) wire(ctx context.Context, c Config) error {
 
 	observer := &relay{}
 	a.engine = rollout.NewEngine(rollout.Config{
-		Store: store, Leases: store, Locks: store, Inspector: cloud, Actions: actions,
+		Store: store, Leases: store, Locks: store, Past: store, Inspector: cloud, Actions: actions,
 		Observer: observer, Owner: c.Owner, Log: c.Log,
 	})
 	directory := &relay{}

@@ -188,6 +188,7 @@ const (
 	ToStable    TrafficTo = "stable"
 	ToLatest    TrafficTo = "latest"
 	ToPinned    TrafficTo = "pinned"
+	ToRevision  TrafficTo = "revision" // all of it to the candidate, which served before, whatever the service's state
 )
 
 // ErrorRate is the gate on the share of 5xx responses of the candidate; see package verdict.

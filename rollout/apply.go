@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"slipway/plan"
+	"slipway/verdict"
 )
 
 // Refusal is why an event does not apply, as a safe sentence for whoever caused it.
@@ -113,9 +114,13 @@ func (r *Rollout) mayStart(s *Step) bool {
 func (r *Rollout) start(s *Step, e Event) {
 	s.Status, s.Attempt, s.Fence, s.Handle, s.Started = StepRunning, e.Attempt, e.Fence, "", e.At
 	s.Ended, s.Note, s.Detail, s.Label, s.Cancel = time.Time{}, "", "", "", false
-	if s.Spec.Kind == plan.KindApproval {
+	switch s.Spec.Kind {
+	case plan.KindApproval:
 		s.Status = StepWaiting
 		r.askApproval(s, e.At)
+	case plan.KindManual:
+		s.Status = StepWaiting
+		r.askManual(s, e.At)
 	}
 }
 
@@ -177,23 +182,58 @@ func (r *Rollout) failed(s *Step, at time.Time) {
 		return
 	}
 	r.cancelSiblings(s)
-	if r.OnFailure == plan.OnFailureRollback && s.safeToReturn(r) {
+	if r.OnFailure == plan.OnFailureRollback && r.shouldReturn() {
 		r.leave(Stop{Cause: StopFailed, Step: s.ID, Reason: s.Note, At: at, Return: true})
 		return
 	}
 	r.askDecision(s, at, []Verb{VerbRetry, VerbRollback, VerbHold})
 }
 
-// safeToReturn is false once a step that is not rollback_safe has begun, such as a migration.
-func (s *Step) safeToReturn(r *Rollout) bool {
+// shouldReturn reports whether the old revision is where traffic belongs when the plan fails. It is
+// not when a step that is not rollback_safe has begun, such as a migration, or when the old revision
+// is known to be the worse one: then people decide, and without them nothing moves.
+func (r *Rollout) shouldReturn() bool { return r.Unsafe() == "" && !r.OldIsWorse() }
+
+// Unsafe names the first step that makes going back unsafe, once it has begun; "" if none has.
+func (r *Rollout) Unsafe() string {
 	for _, p := range r.Phases {
-		for _, other := range p.Steps {
-			if other.Attempt > 0 && other.Spec.RollbackSafe != nil && !*other.Spec.RollbackSafe {
-				return false
+		for _, s := range p.Steps {
+			if s.Attempt > 0 && s.Spec.RollbackSafe != nil && !*s.Spec.RollbackSafe {
+				return s.Spec.Name
 			}
 		}
 	}
-	return true
+	return ""
+}
+
+// OldIsWorse reports whether the counts of the newest gate prove, for a service whose traffic moved,
+// that the old revision fails more often than the new one (verdict.Baseline, at α = 5%).
+func (r *Rollout) OldIsWorse() bool {
+	for _, name := range r.moved() {
+		g, old := r.newestGate(name), r.Services[name].Baseline
+		if g == nil || old == nil || old.Requests == 0 {
+			continue
+		}
+		b, err := verdict.NewBaseline(old.Errors, old.Requests, 0.05)
+		if err == nil && b.Better(g.Counts) {
+			return true
+		}
+	}
+	return false
+}
+
+// newestGate is the evidence of the service's error_rate gate that was started last.
+func (r *Rollout) newestGate(service string) *Gate {
+	var gate *Gate
+	var started time.Time
+	for _, p := range r.Phases {
+		for _, s := range p.Steps {
+			if s.Gate != nil && s.Spec.ErrorRate != nil && s.Spec.ErrorRate.Service == service && !s.Started.Before(started) {
+				gate, started = s.Gate, s.Started
+			}
+		}
+	}
+	return gate
 }
 
 // unproven asks what to do about a gate that could not decide.
@@ -328,7 +368,7 @@ func (r Result) Sentence() string {
 	case RolledBack:
 		return "it was rolled back"
 	case Aborted:
-		return "it was stopped before any traffic moved"
+		return "it was stopped"
 	}
 	return "it failed"
 }

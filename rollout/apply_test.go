@@ -54,7 +54,6 @@ type world struct {
 	t       *testing.T
 	outcome map[string]OutcomeState
 	now     time.Time
-	log     []string // "step:status" as they end
 }
 
 // drive does what the engine does, until the rollout ends or waits for a person.
@@ -269,7 +268,7 @@ func TestRefusals(t *testing.T) {
 // once time passes, and nothing is called a success that stopped on the way.
 func TestApplyAndNextAlwaysEndWell(t *testing.T) {
 	states := []OutcomeState{Passed, Passed, Passed, FailedState, Inconclusive}
-	verbs := []Verb{VerbApprove, VerbReject, VerbAbort, VerbRollback, VerbRetry, VerbExtend, VerbContinue, VerbHold}
+	verbs := []Verb{VerbApprove, VerbReject, VerbAbort, VerbRollback, VerbRetry, VerbExtend, VerbContinue, VerbHold, VerbPause, VerbResume}
 	rapid.Check(t, func(t *rapid.T) {
 		r := newTest(rapid.SampledFrom([]plan.OnFailure{plan.OnFailureRollback, plan.OnFailureAsk, plan.OnFailurePause}).Draw(t, "on_failure"))
 		now, held := t0, false
@@ -288,7 +287,7 @@ func TestApplyAndNextAlwaysEndWell(t *testing.T) {
 			case rapid.IntRange(0, 9).Draw(t, "person") == 0:
 				verb := rapid.SampledFrom(verbs).Draw(t, "verb")
 				e = Event{At: now, Kind: Said, Verb: verb, By: &approver}
-				if a := r.openAsk(); a != nil && verb != VerbAbort {
+				if a := r.openAsk(); a != nil && verb != VerbAbort && verb != VerbPause && rapid.Bool().Draw(t, "answer") {
 					e.Ask = a.ID
 				}
 			case len(d.Start) > 0:

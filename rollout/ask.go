@@ -1,8 +1,10 @@
 package rollout
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"slipway/plan"
@@ -36,15 +38,9 @@ func (r *Rollout) openAsk() *Ask {
 }
 
 func (r *Rollout) ask(a Ask) {
-	same := 0
-	for _, other := range r.Asks {
-		if other.Step == a.Step {
-			same++
-		}
-	}
-	a.ID = a.Step
-	if same > 0 {
-		a.ID = fmt.Sprintf("%s.%d", a.Step, same+1)
+	a.ID = cmp.Or(a.Step, string(a.Kind))
+	for n := 2; r.Ask(a.ID) != nil; n++ {
+		a.ID = fmt.Sprintf("%s.%d", cmp.Or(a.Step, string(a.Kind)), n)
 	}
 	r.Asks = append(r.Asks, a)
 }
@@ -57,13 +53,29 @@ func (r *Rollout) askApproval(s *Step, at time.Time) {
 	})
 }
 
-// askDecision asks what is to become of a rollout whose step s ended badly. Nothing passes for lack
-// of an answer: at the deadline traffic goes back to stable.
+func (r *Rollout) askManual(s *Step, at time.Time) {
+	r.ask(Ask{
+		Kind: AskManual, Step: s.ID, Question: cmp.Or(s.Spec.Manual, s.Spec.Name), Who: r.Environment.DeployersOf(r.Target),
+		Options: []Verb{VerbConfirm, VerbReject}, Opened: at, Deadline: at.Add(s.Spec.Timeout.D()), Default: VerbReject,
+	})
+}
+
+// askDecision asks what is to become of a rollout whose step s ended badly.
 func (r *Rollout) askDecision(s *Step, at time.Time, options []Verb) {
 	r.ask(Ask{
 		Kind: AskDecision, Step: s.ID, Question: s.Note, Who: r.Environment.DeployersOf(r.Target),
-		Options: options, Opened: at, Deadline: at.Add(decisionTime), Default: VerbRollback,
+		Options: options, Opened: at, Deadline: at.Add(decisionTime), Default: r.fallback(),
 	})
+}
+
+// fallback is what happens to a rollout about which nobody decides. Nothing passes for lack of an
+// answer: traffic goes back to stable, unless stable is the worse revision or going back is unsafe;
+// then it stays where it is.
+func (r *Rollout) fallback() Verb {
+	if r.shouldReturn() {
+		return VerbRollback
+	}
+	return VerbHold
 }
 
 func (r *Rollout) applySaid(e Event) error {
@@ -71,7 +83,7 @@ func (r *Rollout) applySaid(e Event) error {
 		return fmt.Errorf("event %q without a person", e.Kind)
 	}
 	if e.Ask == "" {
-		return r.applyAbort(e)
+		return r.applyUnasked(e)
 	}
 	a := r.Ask(e.Ask)
 	switch {
@@ -109,20 +121,68 @@ func (r *Rollout) applyVote(a *Ask, e Event) error {
 	return nil
 }
 
-func (r *Rollout) applyAbort(e Event) error {
-	if e.Verb != VerbAbort {
-		return refuse("%s needs a question that it answers", e.Verb)
-	}
+// applyUnasked is what people do to a rollout of their own accord.
+func (r *Rollout) applyUnasked(e Event) error {
 	if r.Stop != nil {
 		return refuse("this rollout is being stopped already: %s", r.Stop.Reason)
 	}
-	reason := e.By.Name + " stopped it"
-	if e.Reason != "" {
-		reason += ": " + e.Reason
+	switch e.Verb {
+	case VerbAbort, VerbHold:
+		r.applyStop(e)
+		return nil
+	case VerbPause:
+		return r.applyPause(e)
 	}
-	r.closeAsks(Answer{Verb: VerbAbort, By: e.By, At: e.At})
-	r.leave(Stop{Cause: StopAborted, By: e.By, Reason: reason + ".", At: e.At, Return: true})
+	return refuse("%s needs a question that it answers", e.Verb)
+}
+
+// applyStop leaves the plan: with the traffic back on stable (VerbAbort) or as it is (VerbHold). If
+// the way back leads to a revision that is known to be worse, it asks first.
+func (r *Rollout) applyStop(e Event) {
+	r.closeAsks(Answer{Verb: e.Verb, By: e.By, At: e.At})
+	if e.Verb == VerbAbort && r.OldIsWorse() {
+		r.cancelRunning()
+		r.ask(Ask{
+			Kind: AskDecision, Question: because(e.By.Name+" stopped it", e.Reason) + " The old revision is the worse one.",
+			Who: r.Environment.DeployersOf(r.Target), Options: []Verb{VerbRollback, VerbHold},
+			Opened: e.At, Deadline: e.At.Add(decisionTime), Default: VerbHold,
+		})
+		return
+	}
+	r.leave(Stop{Cause: StopAborted, By: e.By, Reason: because(e.By.Name+" stopped it", e.Reason), At: e.At, Return: e.Verb == VerbAbort})
+}
+
+// pauseTime is how long a rollout may stay paused.
+const pauseTime = time.Hour
+
+// applyPause keeps further steps from starting. What runs goes on: a gate loses nothing by it.
+func (r *Rollout) applyPause(e Event) error {
+	if a := r.openAsk(); a != nil && a.Kind != AskApproval && a.Kind != AskManual {
+		return refuse("this rollout waits already: %s", a.Question)
+	}
+	r.ask(Ask{
+		Kind: AskPause, Question: because(e.By.Name+" paused it", e.Reason), Who: r.Environment.DeployersOf(r.Target),
+		Options: []Verb{VerbResume, VerbRollback, VerbHold}, Opened: e.At, Deadline: e.At.Add(pauseTime), Default: r.fallback(),
+	})
 	return nil
+}
+
+// because is what someone did, with the reason they gave.
+func because(deed, reason string) string {
+	if reason == "" {
+		return deed + "."
+	}
+	return deed + ": " + strings.TrimSuffix(reason, ".") + "."
+}
+
+func (r *Rollout) cancelRunning() {
+	for pi := range r.Phases {
+		for si := range r.Phases[pi].Steps {
+			if s := &r.Phases[pi].Steps[si]; s.Status == StepRunning {
+				s.Cancel = true
+			}
+		}
+	}
 }
 
 func (r *Rollout) applyExpired(e Event) error {
@@ -147,8 +207,11 @@ func (r *Rollout) settle(a *Ask, answer Answer, reason string) {
 	a.Answer = &answer
 	s, phase := r.Step(a.Step)
 	switch answer.Verb {
+	case VerbResume:
 	case VerbApprove:
 		s.Status, s.Ended, s.Note = StepPassed, answer.At, "Approved by "+names(a.Votes)+"."
+	case VerbConfirm:
+		s.Status, s.Ended, s.Note = StepPassed, answer.At, "Confirmed by "+answer.By.Name+"."
 	case VerbExtend:
 		s.Status, s.Ended, s.Extra = StepRunning, time.Time{}, s.Extra+plan.Duration(ExtraTime)
 		r.again(phase)
@@ -177,19 +240,17 @@ func (r *Rollout) again(phase *Phase) {
 
 // stopFor says why and how the plan is left by an answer that leaves it.
 func (r *Rollout) stopFor(a *Ask, answer Answer, reason string) Stop {
-	stop := Stop{Cause: StopFailed, Step: a.Step, By: answer.By, At: answer.At, Return: answer.Verb != VerbHold}
+	stop := Stop{Cause: StopFailed, Step: a.Step, By: answer.By, At: answer.At, Return: answer.Verb != VerbHold, Reason: a.Question}
+	question := a.Kind == AskApproval || a.Kind == AskManual
 	switch {
-	case a.Kind == AskApproval && answer.By == nil:
-		stop.Cause, stop.Reason = StopExpired, "Nobody approved it in time."
-	case a.Kind == AskApproval:
-		stop.Cause, stop.Reason = StopRejected, answer.By.Name+" rejected it."
+	case question && answer.By == nil:
+		stop.Cause, stop.Reason = StopExpired, "Nobody answered in time: "+strings.TrimSuffix(a.Question, ".")+"."
+	case question:
+		stop.Cause, stop.Reason = StopRejected, because(answer.By.Name+" rejected it", reason)
 	case answer.By == nil:
 		stop.Cause, stop.Reason = StopExpired, a.Question+" Nobody decided in time."
-	default:
-		stop.Reason = a.Question
-	}
-	if reason != "" {
-		stop.Reason += " Reason: " + reason
+	case a.Step == "":
+		stop.Cause = StopAborted
 	}
 	return stop
 }

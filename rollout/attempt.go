@@ -120,6 +120,9 @@ func (h *holder) cancel(ctx context.Context, c Cancellation) (done bool, err err
 	task, action := h.rollout.task(*s), h.engine.Actions[s.Spec.Kind]
 	pause := firstPause
 	for range cancelTries {
+		if action == nil { // nothing outside, such as a wait
+			break
+		}
 		call, stop := context.WithTimeout(ctx, cancelTimeout)
 		err = cancelOnce(call, action, task, s.Handle)
 		stop()

@@ -18,6 +18,7 @@ type Config struct {
 	Store     Store
 	Leases    Leases
 	Locks     Locks
+	Past      Past
 	Inspector Inspector
 	Actions   map[plan.Kind]Action
 	Observer  Observer
@@ -114,36 +115,74 @@ func (e *Engine) Start(ctx context.Context, req Request) (Rollout, error) {
 	if held && lock.Rollout != NewID(req.Token, 0) {
 		return Rollout{}, &LockedError{Lock: lock}
 	}
-	services, err := e.inspect(ctx, req)
+	services, err := e.inspect(ctx, req.Environment, req.Target, func(ctx context.Context, s plan.Service) (Service, error) {
+		return e.Inspector.Inspect(ctx, s, req.What, req.At)
+	})
 	if err != nil {
 		return Rollout{}, err
 	}
+	past, err := e.Past.History(ctx, req.Environment.Name, remembered)
+	if err != nil {
+		return Rollout{}, fmt.Errorf("read history: %w", err)
+	}
+	req.FailedBefore = failedBefore(past, services)
+	return e.create(ctx, req.Token, func(id string) (Rollout, Event) { return New(req, id, services) })
+}
+
+// Rollback begins a rollback. Errors as those of Start; a person's lock does not keep it back.
+func (e *Engine) Rollback(ctx context.Context, req RollbackRequest) (Rollout, error) {
+	past, err := e.Past.History(ctx, req.Environment.Name, remembered)
+	if err != nil && req.Revision == "" {
+		return Rollout{}, fmt.Errorf("read history: %w", err)
+	}
+	services, err := e.inspect(ctx, req.Environment, req.Target, func(ctx context.Context, s plan.Service) (Service, error) {
+		name := req.Revision
+		if name == "" {
+			serving, err := e.Inspector.InspectRevision(ctx, s, "", req.At)
+			if err != nil {
+				return Service{}, err
+			}
+			if name = lastGood(past, s.Name, serving.Stable.Name); name == "" {
+				return Service{}, &Failure{Label: "no_revision", Reason: "There is no earlier revision of " + s.Name + " that passed. Name the one to return to."}
+			}
+		}
+		return e.Inspector.InspectRevision(ctx, s, name, req.At)
+	})
+	if err != nil {
+		return Rollout{}, err
+	}
+	return e.create(ctx, req.Token, func(id string) (Rollout, Event) { return NewRollback(req, id, services) })
+}
+
+// create stores a new rollout under the first ID that is free.
+func (e *Engine) create(ctx context.Context, token string, make func(id string) (Rollout, Event)) (Rollout, error) {
+	var err error
 	const tries = 5
 	for salt := range tries {
-		r, created := New(req, NewID(req.Token, salt), services)
+		r, created := make(NewID(token, salt))
 		r, err = e.Store.Create(ctx, r, []Event{created})
 		if err == nil {
 			e.Observer.Changed(r.ID)
 			return r, nil
 		}
 		if !errors.Is(err, ErrIDTaken) {
-			return Rollout{}, err
+			break
 		}
 	}
 	return Rollout{}, err
 }
 
 // inspect looks at all services of the target at once.
-func (e *Engine) inspect(ctx context.Context, req Request) (map[string]Service, error) {
+func (e *Engine) inspect(ctx context.Context, env *plan.Environment, target plan.Target, look func(context.Context, plan.Service) (Service, error)) (map[string]Service, error) {
 	var mu sync.Mutex
 	services := map[string]Service{}
 	g, ctx := errgroup.WithContext(ctx)
-	for _, s := range req.Environment.Services {
-		if req.Target.Service != "" && s.Name != req.Target.Service {
+	for _, s := range env.Services {
+		if target.Service != "" && s.Name != target.Service {
 			continue
 		}
 		g.Go(func() error {
-			found, err := e.Inspector.Inspect(ctx, *s, req.What, req.At)
+			found, err := look(ctx, *s)
 			if err != nil {
 				return fmt.Errorf("inspect %s: %w", s.Name, err)
 			}

@@ -172,6 +172,10 @@ func (inspector) Inspect(_ context.Context, s plan.Service, _ string, _ time.Tim
 	return rollout.Service{Name: s.Name, CloudRun: s.Name, Stable: rollout.Revision{Name: s.Name + "-00041-abc"}}, nil
 }
 
+func (inspector) InspectRevision(_ context.Context, s plan.Service, name string, _ time.Time) (rollout.Service, error) {
+	return rollout.Service{Name: s.Name, CloudRun: s.Name, Stable: rollout.Revision{Name: s.Name + "-00042-xyz"}, Candidate: rollout.Revision{Name: name}}, nil
+}
+
 type nobody struct{}
 
 func (nobody) Changed(string) {}
@@ -185,6 +189,7 @@ type fleet struct {
 }
 
 func newFleet(t *testing.T) *fleet {
+	t.Helper()
 	m := miniredis.NewMiniRedis()
 	m.ClockTTL(true)
 	f := &fleet{t: t, redis: m, cloud: newCloud()}
@@ -212,7 +217,7 @@ func (f *fleet) replica(owner string) (*rollout.Engine, *severed, context.Cancel
 		actions[k] = f.cloud
 	}
 	e := rollout.NewEngine(rollout.Config{
-		Store: store, Leases: store, Locks: store, Inspector: inspector{}, Actions: actions, Observer: nobody{},
+		Store: store, Leases: store, Locks: store, Past: store, Inspector: inspector{}, Actions: actions, Observer: nobody{},
 		Owner: owner, Log: slog.New(slog.NewTextHandler(f.t.Output(), nil)).With("replica", owner),
 	})
 	ctx, cancel := context.WithCancel(f.t.Context())
@@ -222,11 +227,11 @@ func (f *fleet) replica(owner string) (*rollout.Engine, *severed, context.Cancel
 	return e, store, cancel
 }
 
-func request(onFailure plan.OnFailure, steps ...*plan.Step) rollout.Request {
+func request(steps ...*plan.Step) rollout.Request {
 	env := &plan.Environment{Name: "staging", TrafficAfter: plan.TrafficLatest, Services: []*plan.Service{{Name: "backend"}}}
 	return rollout.Request{
 		Token: "envelope-1", Target: plan.Target{Environment: "staging"}, Environment: env,
-		Plan: &plan.Plan{Name: "p", OnFailure: onFailure, Phases: []*plan.Phase{{Name: "All", Steps: steps}}},
+		Plan: &plan.Plan{Name: "p", OnFailure: plan.OnFailureRollback, Phases: []*plan.Phase{{Name: "All", Steps: steps}}},
 		By:   rollout.Actor{ID: "U1", Name: "deployer"}, At: time.Now().UTC(),
 	}
 }
@@ -271,7 +276,7 @@ func TestEngineRunsARollout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		e, _, _ := f.replica("a")
-		r := f.start(e, request(plan.OnFailureRollback, jobs(3)...))
+		r := f.start(e, request(jobs(3)...))
 		r = f.until(r.ID, time.Minute, over)
 		if r.End.Result != rollout.Succeeded || len(f.cloud.applied) != 3 || len(f.cloud.doubled()) > 0 {
 			t.Errorf("%s after %v", r.End.Result, f.cloud.applied)
@@ -286,11 +291,11 @@ func TestARepeatedRequestFindsTheSameRollout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		e, _, _ := f.replica("a")
-		first := f.start(e, request(plan.OnFailureRollback, jobs(1)...))
-		if again := f.start(e, request(plan.OnFailureRollback, jobs(1)...)); again.ID != first.ID {
+		first := f.start(e, request(jobs(1)...))
+		if again := f.start(e, request(jobs(1)...)); again.ID != first.ID {
 			t.Errorf("a second rollout %s beside %s", again.ID, first.ID)
 		}
-		other := request(plan.OnFailureRollback, jobs(1)...)
+		other := request(jobs(1)...)
 		other.Token = "envelope-2"
 		_, err := e.Start(t.Context(), other)
 		var locked *rollout.LockedError
@@ -316,7 +321,7 @@ func TestTakeover(t *testing.T) {
 				f := newFleet(t)
 				f.cloud.takes = 4 * time.Second
 				e, store, stop := f.replica("a")
-				r := f.start(e, request(plan.OnFailureRollback, jobs(2)...))
+				r := f.start(e, request(jobs(2)...))
 				f.until(r.ID, 2*time.Second, func(r rollout.Rollout) bool { return r.Phases[0].Steps[0].Handle != "" })
 				f.replica("b")
 				left := time.Now()
@@ -350,7 +355,7 @@ func TestAppliedYetAnError(t *testing.T) {
 				f := newFleet(t)
 				f.cloud.trouble = trouble(apply)
 				e, _, _ := f.replica("a")
-				r := f.start(e, request(plan.OnFailureRollback, jobs(1)...))
+				r := f.start(e, request(jobs(1)...))
 				r = f.until(r.ID, time.Minute, over)
 				if r.End.Result != rollout.Succeeded || len(f.cloud.doubled()) > 0 || len(f.cloud.applied) != 1 {
 					t.Errorf("%s, applied %v", r.End.Result, f.cloud.applied)
@@ -382,7 +387,7 @@ func TestAbortWhileAStepRuns(t *testing.T) {
 		f := newFleet(t)
 		f.cloud.lasting["1.1"] = true
 		e, _, _ := f.replica("a")
-		r := f.start(e, request(plan.OnFailureRollback, jobs(2)...))
+		r := f.start(e, request(jobs(2)...))
 		f.until(r.ID, 5*time.Second, func(r rollout.Rollout) bool { return r.Phases[0].Steps[0].Handle != "" })
 		by := rollout.Actor{ID: "U2", Name: "oncall"}
 		if _, err := e.Tell(t.Context(), r.ID, rollout.Event{At: time.Now().UTC(), Kind: rollout.Said, Verb: rollout.VerbAbort, By: &by, Reason: "wrong image"}); err != nil {
@@ -406,7 +411,7 @@ func TestTimeoutCancelsAndFails(t *testing.T) {
 		f := newFleet(t)
 		f.cloud.lasting["1.1"] = true
 		e, _, _ := f.replica("a")
-		r := f.start(e, request(plan.OnFailureRollback, jobs(1)...))
+		r := f.start(e, request(jobs(1)...))
 		r = f.until(r.ID, 2*time.Minute, over)
 		s := r.Phases[0].Steps[0]
 		if r.End.Result != rollout.Failed || s.Note != "Took longer than 1m. Last: Working." || len(f.cloud.cancels) != 1 {
@@ -420,7 +425,7 @@ func TestRedisAwayStopsBeforeTheNextEffect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		e, store, _ := f.replica("a")
-		r := f.start(e, request(plan.OnFailureRollback, jobs(3)...))
+		r := f.start(e, request(jobs(3)...))
 		f.until(r.ID, 5*time.Second, func(r rollout.Rollout) bool { return r.Phases[0].Steps[0].Handle != "" })
 		store.sever(true)
 		time.Sleep(30 * time.Second)

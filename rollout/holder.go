@@ -213,7 +213,7 @@ func (h *holder) commit(ctx context.Context, e Event) (done bool, err error) {
 		c := Commit{Rollout: next, Events: []Event{e}, Fence: h.lease.Fence, Then: Hold}
 		switch d := Next(next, e.At); {
 		case next.Status == Ended:
-			c.Then = Over
+			c.Then, c.Lock = Over, next.LockAfter()
 		case d.Park && len(d.Events) == 0 && h.idleBut(e.Step):
 			c.Then, c.Due = Park, d.Wake
 		}

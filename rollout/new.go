@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,12 +22,30 @@ type Request struct {
 	By          Actor
 	Channel     string
 	At          time.Time
+	// FailedBefore says, a sentence each, which of the images failed the last time they were rolled
+	// out; the rollout then begins with a question.
+	FailedBefore []string
+}
+
+// RollbackRequest is a person's wish to return services to revisions that served before. It needs no
+// approval, and no person's lock keeps it from starting.
+type RollbackRequest struct {
+	Token       string
+	Target      plan.Target
+	Environment *plan.Environment
+	Revision    string // of the target's one service; "": for each service the last one that passed
+	Reason      string
+	By          Actor
+	Channel     string
+	At          time.Time
 }
 
 // Names of the phases that rollouts add to their plan.
 const (
 	PhaseHandOver = "Hand over"
 	PhaseReturn   = "Return to stable"
+	PhaseRollback = "Roll back"
+	PhaseAgain    = "Failed before"
 )
 
 // returnTimeout is how long an attempt to bring traffic back may take before the next one.
@@ -48,6 +68,7 @@ func New(req Request, id string, services map[string]Service) (Rollout, Event) {
 		Services: services, Channel: req.Channel, By: req.By, Created: req.At, Status: Running, Events: 1,
 		Lock: Lock{Target: req.Environment.LockTarget(req.Target), Rollout: id, By: req.By, Since: req.At},
 	}
+	r.askAgain(req.FailedBefore)
 	gates := 0
 	for _, p := range req.Plan.Phases {
 		phase := Phase{Name: p.Name, Parallel: p.Parallel}
@@ -67,6 +88,50 @@ func New(req Request, id string, services map[string]Service) (Rollout, Event) {
 	r.shareAlpha(gates)
 	r.addPhase(handOver(&r))
 	return r, Event{Seq: 1, At: req.At, Kind: Created, By: &req.By}
+}
+
+// askAgain puts a question before the plan of a rollout whose image failed the last time.
+func (r *Rollout) askAgain(failed []string) {
+	if len(failed) == 0 {
+		return
+	}
+	r.addPhase(Phase{Name: PhaseAgain, Added: true, Steps: []Step{{Status: StepPending, Spec: plan.Step{
+		Name: "Deploy it again?", Kind: plan.KindManual, Manual: strings.Join(failed, " ") + " Deploy it again?", Timeout: plan.Duration(decisionTime),
+	}}}})
+}
+
+// NewRollback makes the first snapshot of a rollback: one phase that sends all traffic of each
+// service to its Candidate, the revision that served before, whatever state the service is in.
+func NewRollback(req RollbackRequest, id string, services map[string]Service) (Rollout, Event) {
+	r := Rollout{
+		Schema: Schema, Kind: Rollback, ID: id, Version: 1, Token: req.Token,
+		Target: req.Target, Environment: *req.Environment, OnFailure: plan.OnFailureAsk,
+		Services: services, Channel: req.Channel, By: req.By, Created: req.At, Status: Running, Events: 1,
+		Lock: Lock{Target: req.Environment.LockTarget(req.Target), Rollout: id, By: req.By, Reason: req.Reason, Since: req.At},
+	}
+	phase := Phase{Name: PhaseRollback, Added: true, Parallel: true}
+	for _, name := range slices.Sorted(maps.Keys(services)) {
+		phase.Steps = append(phase.Steps, Step{Status: StepPending, Spec: plan.Step{
+			Name: name + " to " + services[name].Candidate.Name, Kind: plan.KindTraffic, Timeout: returnTimeout, Retries: 5,
+			Traffic: &plan.Traffic{Service: name, Percent: 100, To: plan.ToRevision},
+		}})
+	}
+	r.addPhase(phase)
+	return r, Event{Seq: 1, At: req.At, Kind: Created, By: &req.By, Reason: req.Reason}
+}
+
+// LockAfter is the lock that an ended rollout leaves on its target: after a rollback nobody deploys
+// over it unawares. nil: the target is free.
+func (r *Rollout) LockAfter() *Lock {
+	if r.Kind != Rollback || r.End == nil || r.End.Result != Succeeded {
+		return nil
+	}
+	var moves []string
+	for _, name := range slices.Sorted(maps.Keys(r.Services)) {
+		s := r.Services[name]
+		moves = append(moves, fmt.Sprintf("%s rolled back from %s to %s", name, s.Stable.Name, s.Candidate.Name))
+	}
+	return &Lock{Target: r.Lock.Target, By: r.By, Reason: because(strings.Join(moves, ", "), r.Lock.Reason), Since: r.End.At}
 }
 
 // shareAlpha divides the probability of a wrong FAIL over the rollout's gates (Bonferroni), so that

@@ -41,6 +41,8 @@ func Next(r Rollout, now time.Time) Decision {
 			}
 			deadline := s.deadline()
 			switch {
+			case s.Spec.Kind == plan.KindWait && !s.Cancel:
+				d.Wake = earlier(d.Wake, s.Started.Add(s.Spec.Wait.D()))
 			case s.Cancel:
 				d.Cancel = append(d.Cancel, Cancellation{s.ID, Outcome{State: Cancelled, Note: "Cancelled."}})
 			case !now.Before(deadline):
@@ -70,11 +72,14 @@ func (r *Rollout) due(now time.Time) []Event {
 	for _, id := range r.startable() {
 		s, _ := r.Step(id)
 		switch s.Spec.Kind {
-		case plan.KindApproval:
+		case plan.KindApproval, plan.KindManual, plan.KindWait:
 			return []Event{{At: now, Kind: StepStarted, Step: id, Attempt: s.Attempt + 1}}
 		case plan.KindDone:
 			return []Event{{At: now, Kind: StepEnded, Step: id, Attempt: s.Attempt + 1, Outcome: &Outcome{State: Passed, Note: s.Spec.Done}}}
 		}
+	}
+	if s := r.waited(now); s != nil {
+		return []Event{{At: now, Kind: StepEnded, Step: s.ID, Attempt: s.Attempt, Outcome: &Outcome{State: Passed, Note: "Waited " + s.Spec.Wait.String() + "."}}}
 	}
 	if r.over() {
 		return []Event{{At: now, Kind: Finished}}
@@ -91,6 +96,9 @@ func (r *Rollout) over() bool {
 // is not over, or all of them if the phase is parallel. A step that ended badly and was not waived
 // stops everything behind it; its ask decides. Once the plan is left only the way back may start.
 func (r *Rollout) startable() []string {
+	if r.Stop == nil && r.held() {
+		return nil
+	}
 	for i := range r.Phases {
 		p := &r.Phases[i]
 		if slices.ContainsFunc(p.Steps, r.blocks) {
@@ -102,6 +110,26 @@ func (r *Rollout) startable() []string {
 	}
 	if r.Stop != nil && r.Stop.Return {
 		return r.Phases[len(r.Phases)-1].pending()
+	}
+	return nil
+}
+
+// held reports whether a person has to decide before anything else starts.
+func (r *Rollout) held() bool {
+	return slices.ContainsFunc(r.Asks, func(a Ask) bool {
+		return a.Answer == nil && (a.Kind == AskDecision || a.Kind == AskPause)
+	})
+}
+
+// waited returns a wait step whose time is over.
+func (r *Rollout) waited(now time.Time) *Step {
+	for pi := range r.Phases {
+		for si := range r.Phases[pi].Steps {
+			s := &r.Phases[pi].Steps[si]
+			if s.Spec.Kind == plan.KindWait && s.Status == StepRunning && !s.Cancel && !now.Before(s.Started.Add(s.Spec.Wait.D())) {
+				return s
+			}
+		}
 	}
 	return nil
 }

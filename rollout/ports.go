@@ -13,7 +13,8 @@ import (
 // at all, and a repetition after a lost reply (same Token or same snapshot version) is a no-op that
 // reports success.
 type Store interface {
-	// Create stores a new rollout with its lock and first events, due at once. If a rollout with the
+	// Create stores a new rollout with its lock and first events, due at once. The lock of a Rollback
+	// replaces a person's; nothing replaces a rollout's. If a rollout with the
 	// same Token exists, that one is returned and nothing is written. A held lock is a *LockedError,
 	// an ID that another Token has is ErrIDTaken. The result has the lock's fence.
 	Create(ctx context.Context, r Rollout, events []Event) (Rollout, error)
@@ -33,6 +34,7 @@ type Commit struct {
 	Events  []Event
 	Fence   int64     // the holder's lease; 0 for a person's event, which needs no lease
 	Then    Then      // what becomes of the lease
+	Lock    *Lock     // with Over: the person's lock that the target is left with; nil: it is free
 	Due     time.Time // with Park: when the rollout is due again; zero: only a person's event wakes it
 }
 
@@ -74,8 +76,18 @@ type Locks interface {
 	Holder(ctx context.Context, target plan.Target) (Lock, bool, error)
 }
 
+// Past tells what became of earlier rollouts.
+type Past interface {
+	// History returns the ended rollouts of an environment, the newest first, at most n.
+	History(ctx context.Context, environment string, n int) ([]Rollout, error)
+}
+
 // Inspector looks at a service before a rollout, without changing anything.
 type Inspector interface {
+	// InspectRevision reads the serving revision (Stable, with its baseline) and finds the one called
+	// name ("00041" is enough if only one matches) as the Candidate, which has to be able to serve. It
+	// needs no registry. A *Failure says what people can do about an error.
+	InspectRevision(ctx context.Context, s plan.Service, name string, now time.Time) (Service, error)
 	// Inspect resolves what (a tag, a digest, or "" for the service's tag) to a digest and reads the
 	// serving revision and its baseline. A *Failure says what people can do about an error.
 	Inspect(ctx context.Context, s plan.Service, what string, now time.Time) (Service, error)

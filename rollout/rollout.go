@@ -17,6 +17,7 @@ const Schema = 1
 // on with the work and recompute the verdicts. Times are UTC, rates are fractions 0–1.
 type Rollout struct {
 	Schema  int    `json:"schema"`
+	Kind    Kind   `json:"kind,omitempty"`
 	ID      string `json:"id"`      // six characters of [a-z2-7]; part of revision names
 	Version int64  `json:"version"` // commits so far; the store's compare-and-swap is on it
 	Token   string `json:"token"`   // idempotency key of the request that created it
@@ -42,6 +43,14 @@ type Rollout struct {
 	Events int64 `json:"events"` // how many events were applied; the last one's Seq
 }
 
+// Kind tells a deployment from a rollback that a person asked for.
+type Kind string
+
+const (
+	Deployment Kind = ""
+	Rollback   Kind = "rollback"
+)
+
 // Status is where a rollout stands.
 type Status string
 
@@ -59,7 +68,7 @@ const (
 	Succeeded  Result = "succeeded"
 	RolledBack Result = "rolled_back" // traffic was moved and is back on stable
 	Failed     Result = "failed"      // a step failed; Stop says where and what became of the traffic
-	Aborted    Result = "aborted"     // a person stopped it, rejected it, or nobody answered; no traffic had moved
+	Aborted    Result = "aborted"     // a person stopped it, rejected it, or nobody answered; traffic stays as it is
 )
 
 // Stop says why the plan was left.
@@ -228,9 +237,9 @@ type Point struct {
 
 // Ask is a question to a person. It always ends: by an answer, or at its deadline.
 type Ask struct {
-	ID       string    `json:"id"`   // the step's ID, with ".N" for the Nth question of the same step
-	Kind     AskKind   `json:"kind"` //
-	Step     string    `json:"step"`
+	ID       string    `json:"id"` // the step's ID, or the kind if there is no step; with ".N" for the Nth such question
+	Kind     AskKind   `json:"kind"`
+	Step     string    `json:"step,omitempty"`
 	Question string    `json:"question"`       // one sentence: what happened or is asked
 	Who      []string  `json:"who"`            // handles that are mentioned and may answer; empty: Deployers
 	Self     bool      `json:"self,omitempty"` // approval: who started the rollout may answer too
@@ -248,7 +257,9 @@ type AskKind string
 
 const (
 	AskApproval AskKind = "approval"
-	AskDecision AskKind = "decision" // a step failed or stayed inconclusive
+	AskManual   AskKind = "manual"   // a person has to do something and say so
+	AskDecision AskKind = "decision" // a step failed or stayed inconclusive, or the way back leads to a worse revision
+	AskPause    AskKind = "pause"    // a person paused the rollout
 )
 
 // Vote is one approval.
@@ -276,4 +287,7 @@ const (
 	VerbExtend   Verb = "extend"   // a gate goes on for another 15 minutes, with the same counts
 	VerbContinue Verb = "continue" // go on without the evidence
 	VerbHold     Verb = "hold"     // leave the plan; traffic stays as it is
+	VerbConfirm  Verb = "confirm"  // what a manual step asks for is done
+	VerbPause    Verb = "pause"    // start no further step until VerbResume
+	VerbResume   Verb = "resume"
 )
