@@ -65,7 +65,9 @@ func (a *App) wire(ctx context.Context, c Config) error {
 	a.onClose("http", func() error { web.CloseIdleConnections(); return nil })
 	actions := maps.Clone(cloud.Actions())
 	maps.Copy(actions, rollout.GateActions(cloud))
-	maps.Copy(actions, probe.Actions(probe.Config{HTTP: web, Getenv: c.Getenv, Log: c.Log}))
+	probes := probe.New(probe.Config{HTTP: web, Getenv: c.Getenv, Log: c.Log})
+	a.onClose("probes", probes.Close)
+	maps.Copy(actions, probes.Actions())
 
 	observer := &relay{}
 	a.engine = rollout.NewEngine(rollout.Config{
@@ -74,7 +76,8 @@ func (a *App) wire(ctx context.Context, c Config) error {
 	})
 	directory := &relay{}
 	handler := commands.New(commands.Config{
-		File: func() *plan.File { return c.File }, Engine: a.engine, Directory: directory, Log: c.Log,
+		File: func() *plan.File { return c.File }, Engine: a.engine, Directory: directory,
+		Locker: store, Past: store, Traffic: cloud, Log: c.Log,
 	})
 	a.bot, err = bot.New(bot.Config{
 		AppToken: c.SlackAppToken, BotToken: c.SlackBotToken, APIURL: c.SlackAPIURL,
@@ -103,10 +106,11 @@ func (r *relay) Member(ctx context.Context, userID string, handles []string) (bo
 // webClient is used for Slack and for the requests of http steps. Every caller sets its own, shorter
 // deadline; the client's is the last resort.
 func webClient(dial func(ctx context.Context, network, addr string) (net.Conn, error)) *http.Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if dial != nil {
-		transport.DialContext = dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 10 * time.Second, Control: probe.RefuseForbidden}).DialContext
 	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = dial
 	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
 }
 

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,7 +39,8 @@ func clickOf(actionID, value string) (commands.Click, error) {
 func known(verb rollout.Verb) bool {
 	switch verb {
 	case rollout.VerbApprove, rollout.VerbReject, rollout.VerbAbort, rollout.VerbRollback, rollout.VerbRetry,
-		rollout.VerbExtend, rollout.VerbContinue, rollout.VerbHold:
+		rollout.VerbExtend, rollout.VerbContinue, rollout.VerbHold, rollout.VerbConfirm, rollout.VerbPause,
+		rollout.VerbResume, commands.VerbDetails:
 		return true
 	}
 	return false
@@ -50,16 +52,62 @@ func (c *card) answers(ask rollout.Ask) []slack.BlockElement {
 		return nil
 	}
 	var buttons []slack.BlockElement
-	for _, verb := range ask.Options {
-		buttons = append(buttons, c.button(verb, ask.ID))
+	for _, verb := range c.options(ask) {
+		buttons = append(buttons, c.button(verb, &ask))
 	}
 	return buttons
 }
 
-func (c *card) button(verb rollout.Verb, ask string) *slack.ButtonBlockElement {
-	b := slack.NewButtonBlockElement(string(verb), buttonValue(c.r, ask), plainObject(c.label(verb), maxButton))
+// options are a question's answers in the order in which they are offered: when one of two bad
+// revisions has to serve, first those two. Where no traffic has moved, stopping here and going back
+// are the same.
+func (c *card) options(ask rollout.Ask) []rollout.Verb {
+	verbs := slices.Clone(ask.Options)
+	s, _ := c.r.Step(ask.Step)
+	failed := s == nil || s.Status == rollout.StepFailed
+	if _, bad := worse(c.r); bad && failed && ask.Kind == rollout.AskDecision {
+		first := func(v rollout.Verb) bool { return v == rollout.VerbHold || v == rollout.VerbRollback }
+		verbs = append([]rollout.Verb{rollout.VerbHold, rollout.VerbRollback}, slices.DeleteFunc(verbs, first)...)
+	}
+	if !trafficMoved(c.r) && slices.Contains(verbs, rollout.VerbRollback) {
+		verbs = slices.DeleteFunc(verbs, func(v rollout.Verb) bool { return v == rollout.VerbHold })
+	}
+	return verbs
+}
+
+// controls are the buttons at the card's end: what can be done without being asked, and Details.
+func (c *card) controls() []slack.BlockElement {
+	details := c.button(commands.VerbDetails, nil)
+	if c.r.Status == rollout.Ended || c.r.Stop != nil || c.held() {
+		return []slack.BlockElement{details}
+	}
+	buttons := []slack.BlockElement{c.button(rollout.VerbAbort, nil)}
+	if trafficMoved(c.r) {
+		buttons = append(buttons, c.button(rollout.VerbHold, nil))
+	}
+	if c.r.Kind == rollout.Deployment && firstOpen(c.r) == nil {
+		buttons = append(buttons, c.button(rollout.VerbPause, nil))
+	}
+	return append(buttons, details)
+}
+
+// held reports whether an open question has the buttons that stop the rollout among its answers.
+func (c *card) held() bool {
+	return slices.ContainsFunc(c.openAsks(), func(ask rollout.Ask) bool {
+		return slices.Contains(ask.Options, rollout.VerbRollback) && c.now.Before(ask.Deadline)
+	})
+}
+
+// button is one for a question, or for none.
+func (c *card) button(verb rollout.Verb, ask *rollout.Ask) *slack.ButtonBlockElement {
+	id := ""
+	if ask != nil {
+		id = ask.ID
+	}
+	b := slack.NewButtonBlockElement(string(verb), buttonValue(c.r, id), plainObject(c.label(verb, ask), maxButton))
+	b.Confirm = c.confirm(verb, ask)
 	switch verb {
-	case rollout.VerbApprove:
+	case rollout.VerbApprove, rollout.VerbConfirm, rollout.VerbResume:
 		b.Style = slack.StylePrimary
 	case rollout.VerbReject, rollout.VerbAbort, rollout.VerbRollback:
 		b.Style = slack.StyleDanger
@@ -67,55 +115,82 @@ func (c *card) button(verb rollout.Verb, ask string) *slack.ButtonBlockElement {
 	return b
 }
 
-func (c *card) label(verb rollout.Verb) string {
-	moved := trafficMoved(c.r)
+func (c *card) label(verb rollout.Verb, ask *rollout.Ask) string {
 	switch verb {
 	case rollout.VerbApprove:
 		return "Approve"
-	case rollout.VerbReject:
-		return "Reject"
+	case rollout.VerbReject, rollout.VerbConfirm:
+		return c.labelOfWork(verb, ask)
 	case rollout.VerbRetry:
 		return "Try again"
 	case rollout.VerbExtend:
 		return "Wait " + rollout.Period(rollout.ExtraTime)
 	case rollout.VerbContinue:
 		return "Ship without evidence"
+	case rollout.VerbPause:
+		return "Pause"
+	case rollout.VerbResume:
+		return "Resume"
 	case rollout.VerbHold:
-		if moved {
-			return fmt.Sprintf("Stop here (%d%% stays on new)", mostOnNew(c.r))
-		}
-		return "Stop here"
-	case rollout.VerbRollback:
-		if moved {
-			return "Roll back to " + old(c.r)
-		}
-		return "Stop"
+		return c.labelOfHold(ask)
+	case commands.VerbDetails:
+		return "Details"
 	}
-	if moved {
-		return "Stop and roll back"
-	}
-	return "Stop"
+	return c.labelOfReturn(verb)
 }
 
-// abort is the button that leaves the plan at any time, behind a question whether it is meant. There
-// is none when a decision is open, whose buttons say the same, or when the plan is left already.
-func (c *card) abort() slack.BlockElement {
-	if c.r.Status == rollout.Ended || c.r.Stop != nil {
-		return nil
+// labelOfWork answers what is to be done by hand, or approved.
+func (c *card) labelOfWork(verb rollout.Verb, ask *rollout.Ask) string {
+	repeated := ask != nil && again(c.r, *ask)
+	switch {
+	case verb == rollout.VerbConfirm && repeated:
+		return "Deploy it again"
+	case verb == rollout.VerbConfirm:
+		return "Done"
+	case repeated:
+		return "Do not deploy it"
+	case trafficMoved(c.r):
+		return "Reject and roll back"
 	}
-	for _, ask := range c.openAsks() {
-		if ask.Kind == rollout.AskDecision && c.now.Before(ask.Deadline) {
-			return nil
-		}
+	return "Reject"
+}
+
+// labelOfHold names the rate when the question is which of two bad revisions is to serve. It says
+// how much of the traffic is on the new one: staying on it is not moving to it.
+func (c *card) labelOfHold(ask *rollout.Ask) string {
+	if !trafficMoved(c.r) {
+		return "Stop here"
 	}
-	b := c.button(rollout.VerbAbort, "")
-	what := "No traffic has moved. The rollout ends and the lock is released."
-	if trafficMoved(c.r) {
-		what = "All traffic goes back to " + old(c.r) + ", then the rollout ends."
+	rates, bad := worse(c.r)
+	most := mostOnNew(c.r)
+	switch {
+	case ask == nil || !bad || most == 0:
+		return "Stop here (" + staying(c.r) + ")"
+	case most == 100:
+		return fmt.Sprintf("Stay on new (%s errors)", rollout.Percent(rates.new))
 	}
-	b.Confirm = slack.NewConfirmationBlockObject(
-		plainObject("Stop "+subject(c.r)+"?", 90), plainObject(what, 290),
-		plainObject(c.label(rollout.VerbAbort), 30), plainObject("Go on", 30),
-	).WithStyle(slack.StyleDanger)
-	return b
+	return fmt.Sprintf("Stay at %d%% on new (%s errors)", most, rollout.Percent(rates.new))
+}
+
+// labelOfReturn is for the verbs that bring traffic back, if any has moved, and says what speaks
+// against it.
+func (c *card) labelOfReturn(verb rollout.Verb) string {
+	if !trafficMoved(c.r) {
+		return "Stop"
+	}
+	text := "Stop and roll back"
+	if rates, bad := worse(c.r); verb == rollout.VerbRollback && bad {
+		text = fmt.Sprintf("Roll back to %s (%s errors)", old(c.r), rollout.Percent(rates.old))
+	} else if verb == rollout.VerbRollback {
+		text = "Roll back to " + old(c.r)
+	}
+	name := c.r.Unsafe()
+	if name == "" {
+		return text
+	}
+	if verb == rollout.VerbRollback {
+		text = strings.Replace(text, " to "+old(c.r), "", 1)
+	}
+	const around = " although '' ran"
+	return text + " although '" + plain(name, maxButton-len(text)-len(around)) + "' ran"
 }

@@ -3,11 +3,11 @@ package bot
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
 
-	"slipway/plan"
 	"slipway/rollout"
 )
 
@@ -89,10 +89,7 @@ func (c *card) blocks() []slack.Block {
 	if chart := c.chart(); chart != nil {
 		blocks = append(blocks, chart)
 	}
-	if stop := c.abort(); stop != nil {
-		blocks = append(blocks, slack.NewActionBlock(c.id("stop"), stop))
-	}
-	return append(blocks, c.context("foot", c.footer()))
+	return append(blocks, slack.NewActionBlock(c.id("controls"), c.controls()...), c.context("foot", c.footer()))
 }
 
 // id makes a block_id that is new with every version, so that clients draw the block anew.
@@ -114,81 +111,10 @@ func plainObject(text string, most int) *slack.TextBlockObject {
 	return slack.NewTextBlockObject(slack.PlainTextType, plain(text, most), false, false)
 }
 
-// openAsks lists the questions without an answer; none once the plan is left.
-func (c *card) openAsks() []rollout.Ask {
-	var open []rollout.Ask
-	for _, ask := range c.r.Asks {
-		if ask.Answer == nil && c.r.Status != rollout.Ended && c.r.Stop == nil {
-			open = append(open, ask)
-		}
-	}
-	return open
-}
-
-// question says what is waited for, by whom, until when, and what happens then.
-func (c *card) question(ask rollout.Ask) mrkdwn {
-	return sentences(" ", c.asked(ask), c.deadline(ask))
-}
-
-func (c *card) asked(ask rollout.Ask) mrkdwn {
-	if ask.Kind != rollout.AskApproval {
-		return say("*%s* %s decides.", plain(ask.Question, 600), asked(c.r, ask, c.names))
-	}
-	text := say("*Waiting for approval* by %s", asked(c.r, ask, c.names))
-	if !ask.Self {
-		text += say(" (not %s, who started it)", mention(c.r.By.ID, c.r.By.Name))
-	}
-	if ask.Required > 1 {
-		text += say(", %d of %d so far", len(ask.Votes), ask.Required)
-	}
-	return text + "."
-}
-
-func (c *card) deadline(ask rollout.Ask) mrkdwn {
-	if !c.now.Before(ask.Deadline) {
-		return "The time to answer is over."
-	}
-	return say("Until %s; without an answer %s.", clock(ask.Deadline), byDefault(c.r, ask))
-}
-
-// asked mentions who may answer.
-func asked(r rollout.Rollout, ask rollout.Ask, names Names) mrkdwn {
-	who := ask.Who
-	if len(who) == 0 {
-		who = r.Environment.Deployers
-	}
-	if len(who) == 0 {
-		return mention(r.By.ID, r.By.Name)
-	}
-	return names.mentions(who)
-}
-
-func byDefault(r rollout.Rollout, ask rollout.Ask) string {
-	switch {
-	case ask.Default == rollout.VerbReject:
-		return "it is rejected"
-	case ask.Default == rollout.VerbRollback && trafficMoved(r):
-		return "traffic goes back to " + old(r)
-	}
-	return "the rollout stops"
-}
-
-// trafficMoved reports whether the new revision may be serving: once a shift was tried, it counts.
-func trafficMoved(r rollout.Rollout) bool {
-	for _, phase := range r.Phases {
-		for _, s := range phase.Steps {
-			if t := s.Spec.Traffic; t != nil && t.To == plan.ToCandidate && s.Attempt > 0 {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // underWay is what the running gate counts.
 func (c *card) underWay() mrkdwn {
 	s := lastGate(c.r, "")
-	if s == nil || s.Status != rollout.StepRunning || c.r.Status == rollout.Ended {
+	if s == nil || s.Status != rollout.StepRunning || c.r.Status == rollout.Ended || c.r.Stop != nil {
 		return ""
 	}
 	return say("%s: %s", plain(s.Spec.Name, 100), s.Note)
@@ -200,16 +126,26 @@ func (c *card) result() mrkdwn { return outcome(c.r) }
 func outcome(r rollout.Rollout) mrkdwn {
 	if r.End == nil {
 		if r.Stop == nil {
-			return ""
+			return reasonGiven(r)
 		}
-		return escape(plain(r.Stop.Reason, 600))
+		return escape(short(r.Stop.Reason, 600))
 	}
 	found, reason := proof(r), r.End.Reason
-	if found != "" && reason == evidenceNote(r) {
-		reason = ""
+	if found != "" {
+		reason = strings.TrimSpace(strings.TrimPrefix(reason, evidenceNote(r)))
 	}
 	took := say("It took %s.", rollout.Period(r.End.At.Sub(r.Created)))
-	return sentences("\n", found, escape(plain(reason, 600)), whereTraffic(r), sentences(" ", approvals(r), took))
+	return sentences("\n", found, escape(short(reason, 600)), whereTraffic(r), remains(r), reasonGiven(r), lockLeft(r),
+		sentences(" ", approvals(r), took))
+}
+
+// remains names what a rollout that did not succeed has changed for good.
+func remains(r rollout.Rollout) mrkdwn {
+	name := r.Unsafe()
+	if name == "" || r.End.Result == rollout.Succeeded {
+		return ""
+	}
+	return say("'%s' ran and is not undone.", plain(name, 150))
 }
 
 // evidenceNote is the note of the step that the plan was left for, which a gate's own sentence repeats.
@@ -223,28 +159,10 @@ func evidenceNote(r rollout.Rollout) string {
 	return ""
 }
 
-// whereTraffic says what serves after an end that is no success.
-func whereTraffic(r rollout.Rollout) mrkdwn {
-	switch {
-	case r.End.Result == rollout.RolledBack:
-		return say("All traffic is back on %s.", old(r))
-	case r.End.Result == rollout.Succeeded:
-		return ""
-	case !trafficMoved(r):
-		return say("No traffic was moved; %s serves as before.", old(r))
-	}
-	return say("%d%% of the traffic is on the new revision.", mostOnNew(r))
-}
-
-// mostOnNew is the share of traffic on the new revision; of several services, the largest.
-func mostOnNew(r rollout.Rollout) int {
-	most := 0
-	for _, s := range r.Services {
-		most = max(most, s.Percent)
-	}
-	return most
-}
-
 func (c *card) footer() mrkdwn {
-	return say("Rollout %s · plan %s · `/deploy status %s`", c.r.ID, c.r.PlanName, c.r.Target.String())
+	var of mrkdwn
+	if c.r.PlanName != "" {
+		of = say("plan %s", c.r.PlanName)
+	}
+	return sentences(" · ", say("Rollout %s", c.r.ID), of, say("`/deploy status %s`", c.r.Target.String()))
 }

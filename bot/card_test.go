@@ -4,28 +4,32 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/slack-go/slack"
 
+	"slipway/commands"
+	"slipway/plan"
 	"slipway/rollout"
 )
 
 func TestCard(t *testing.T) {
-	for _, tt := range stories {
-		t.Run(tt.name, func(t *testing.T) {
-			s := newStory(t)
-			tt.tell(s)
-			native := Card(s.r, s.now, names, false)
-			checkLimits(t, native)
-			golden(t, tt.name+".json", encoded(t, native))
-			classic := Card(s.r, s.now, names, true)
-			checkLimits(t, classic)
-			golden(t, tt.name+"_classic.json", encoded(t, classic))
-		})
-	}
+	each(t, func(t *testing.T, name string, from func(*testing.T) *story, tell func(*story)) {
+		s := from(t)
+		tell(s)
+		native := Card(s.r, s.now, names, false)
+		checkLimits(t, native)
+		golden(t, name+".json", encoded(t, native))
+		classic := Card(s.r, s.now, names, true)
+		checkLimits(t, classic)
+		golden(t, name+"_classic.json", encoded(t, classic))
+		if !hasButton(native, commands.VerbDetails) {
+			t.Error("there is no button for details")
+		}
+	})
 }
 
 func encoded(t *testing.T, m Message) []byte {
@@ -116,49 +120,139 @@ func buttonOf(m Message, verb rollout.Verb) *slack.ButtonBlockElement {
 	return nil
 }
 
+// A button's label stands as on the card, with "?" behind it if a dialog asks whether it is meant;
+// buttons is a card's, by rows.
+func buttons(m Message) (rows []string) {
+	for _, b := range m.Blocks {
+		actions, ok := b.(*slack.ActionBlock)
+		if !ok {
+			continue
+		}
+		var labels []string
+		for _, e := range actions.Elements.ElementSet {
+			button, ok := e.(*slack.ButtonBlockElement)
+			if !ok {
+				continue
+			}
+			label := button.Text.Text
+			if button.Confirm != nil {
+				label += "?"
+			}
+			labels = append(labels, label)
+		}
+		rows = append(rows, strings.Join(labels, " | "))
+	}
+	return rows
+}
+
 func TestButtons(t *testing.T) {
+	const resting = "Details"
+	late := func(tell func(*story)) func(*story) {
+		return func(s *story) { tell(s); s.now = s.now.Add(2 * time.Hour) }
+	}
+	approval := func(s *story) { s.toApproval() }
+	// everything puts all traffic on the new revision.
+	everything := func(s *story) {
+		service := s.r.Services["backend"]
+		service.Percent = 100
+		s.r.Services["backend"] = service
+	}
 	tests := []struct {
 		name string
+		from func(*testing.T) *story
 		tell func(*story)
-		want map[rollout.Verb]string // "" means that it must not be there
+		want []string
 	}{
-		{"before traffic", func(s *story) { s.toDeploying() }, map[rollout.Verb]string{rollout.VerbAbort: "Stop", rollout.VerbApprove: ""}},
-		{"approval", func(s *story) { s.toApproval() }, map[rollout.Verb]string{
-			rollout.VerbApprove: "Approve", rollout.VerbReject: "Reject", rollout.VerbAbort: "Stop"}},
-		{"approval too late", func(s *story) { s.toApproval(); s.now = s.now.Add(time.Hour) }, map[rollout.Verb]string{
-			rollout.VerbApprove: "", rollout.VerbReject: ""}},
-		{"gate", func(s *story) { s.toCounting() }, map[rollout.Verb]string{rollout.VerbAbort: "Stop and roll back"}},
-		{"inconclusive", func(s *story) { s.toInconclusive() }, map[rollout.Verb]string{
-			rollout.VerbExtend: "Wait 15 min", rollout.VerbContinue: "Ship without evidence",
-			rollout.VerbRollback: "Roll back to 00041", rollout.VerbHold: "Stop here (10% stays on new)", rollout.VerbAbort: ""}},
-		{"ended", func(s *story) { s.toSucceeded() }, map[rollout.Verb]string{rollout.VerbAbort: "", rollout.VerbApprove: ""}},
-		{"going back", func(s *story) { s.toCounting(); s.say(deployer, rollout.VerbAbort, "", "") }, map[rollout.Verb]string{rollout.VerbAbort: ""}},
+		{"before traffic", newStory, func(s *story) { s.toDeploying() }, []string{"Stop? | Pause | Details"}},
+		{"approval", newStory, approval, []string{"Approve | Reject", "Stop? | Details"}},
+		{"approval too late", newStory, late(approval), []string{"Stop? | Details"}},
+		{"gate", newStory, func(s *story) { s.wasHealthy().toCounting() },
+			[]string{"Stop and roll back? | Stop here (10% stays on new)? | Pause | Details"}},
+		{"gate at 100%", newStory, func(s *story) { s.wasHealthy().toCounting(); everything(s) },
+			[]string{"Stop and roll back? | Stop here (all traffic stays on new)? | Pause | Details"}},
+		{"gate after what cannot be undone", newStory, func(s *story) { s.unsafe().wasHealthy().toCounting() },
+			[]string{"Stop and roll back although 'Migrate the database' ran? | Stop here (10% stays on new)? | Pause | Details"}},
+		{"inconclusive", newStory, (*story).toInconclusive,
+			[]string{"Wait 15 min | Ship without evidence? | Roll back to 00041 | Stop here (10% stays on new)", resting}},
+		{"inconclusive and the old one worse", newStory, (*story).lacks,
+			[]string{"Wait 15 min | Ship without evidence? | Roll back to 00041 (72% errors)? | Stay at 10% on new (0% errors)", resting}},
+		{"decision too late", newStory, late((*story).toInconclusive),
+			[]string{"Stop and roll back? | Stop here (10% stays on new)? | Details"}},
+		{"failed and the old one worse", newStory, func(s *story) { s.toWorse() },
+			[]string{"Stay at 10% on new (30% errors) | Roll back to 00041 (72% errors)? | Try again", resting}},
+		{"failed at 100% and the old one worse", newStory, func(s *story) { s.toWorse(); everything(s) },
+			[]string{"Stay on new (30% errors) | Roll back to 00041 (72% errors)? | Try again", resting}},
+		{"failed after what cannot be undone", newStory, func(s *story) { s.toUnsafe() },
+			[]string{"Try again | Roll back although 'Migrate the database' ran? | Stop here (10% stays on new)", resting}},
+		{"both", newStory, func(s *story) { s.unsafe().toWorse() },
+			[]string{"Stay at 10% on new (30% errors) | Roll back (72% errors) although 'Migrate the database' ran? | Try again", resting}},
+		{"failed before traffic", newStory, func(s *story) { s.r.OnFailure = plan.OnFailureAsk; s.toFailed() },
+			[]string{"Try again | Stop", resting}},
+		{"paused", newStory, func(s *story) { s.wasHealthy().toCounting().say(deployer, rollout.VerbPause, "", "") },
+			[]string{"Resume | Roll back to 00041 | Stop here (10% stays on new)", resting}},
+		{"paused before traffic", newStory, func(s *story) { s.toDeploying().say(deployer, rollout.VerbPause, "", "") },
+			[]string{"Resume | Stop", resting}},
+		{"by hand", byHand(false), approval, []string{"Done | Reject", "Stop? | Details"}},
+		{"failed before", oncemore, func(*story) {}, []string{"Deploy it again | Do not deploy it", "Stop? | Details"}},
+		{"rollback", goBack, func(s *story) { s.start("1.1") }, []string{"Stop? | Details"}},
+		{"rollback that fails", goBack, func(s *story) { s.cannotMove("1.1") }, []string{"Try again | Stop", resting}},
+		{"ended", newStory, (*story).toSucceeded, []string{resting}},
+		{"going back", newStory, func(s *story) { s.wasHealthy().toCounting().say(deployer, rollout.VerbAbort, "", "") }, []string{resting}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newStory(t)
+			s := tt.from(t)
 			tt.tell(s)
-			m := Card(s.r, s.now, names, false)
-			for verb, label := range tt.want {
-				b := buttonOf(m, verb)
-				if label == "" {
-					if b != nil {
-						t.Errorf("there is a button %s (%s)", verb, b.Text.Text)
-					}
-					continue
-				}
-				if b == nil || b.Text.Text != label {
-					t.Fatalf("button %s = %+v, want %q", verb, b, label)
-				}
-				click, err := clickOf(b.ActionID, b.Value)
-				if err != nil || click.Rollout != s.r.ID || click.Version != s.r.Version {
-					t.Errorf("value %q reads back as %+v, %v", b.Value, click, err)
-				}
-				if (b.Confirm != nil) != (verb == rollout.VerbAbort) {
-					t.Errorf("button %s: confirm = %v", verb, b.Confirm)
-				}
+			if got := buttons(Card(s.r, s.now, names, false)); !slices.Equal(got, tt.want) {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// What a button holds reads back as what it was made from.
+func TestButtonsReadBack(t *testing.T) {
+	each(t, func(t *testing.T, _ string, from func(*testing.T) *story, tell func(*story)) {
+		s := from(t)
+		tell(s)
+		asked := ""
+		if ask := firstOpen(s.r); ask != nil {
+			asked = ask.ID
+		}
+		for _, b := range Card(s.r, s.now, names, false).Blocks {
+			actions, ok := b.(*slack.ActionBlock)
+			if !ok {
+				continue
+			}
+			ask := ""
+			if strings.HasPrefix(actions.BlockID, "answers-") {
+				ask = asked
+			}
+			for _, e := range actions.Elements.ElementSet {
+				button := e.(*slack.ButtonBlockElement)
+				click, err := clickOf(button.ActionID, button.Value)
+				want := commands.Click{Verb: rollout.Verb(button.ActionID), Rollout: s.r.ID, Ask: ask, Version: s.r.Version}
+				if err != nil || click != want {
+					t.Errorf("%s reads back as %+v, %v; want %+v", button.Text.Text, click, err, want)
+				}
+			}
+		}
+	})
+}
+
+// The names of steps are other people's text of any length.
+func TestLongNamesFitOnButtons(t *testing.T) {
+	s := newStory(t)
+	s.unsafe()
+	step, _ := s.r.Step("1.2")
+	step.Spec.Name = strings.Repeat("Migrate <everything> ", 20)
+	s.toWorse()
+	b := buttonOf(Card(s.r, s.now, names, false), rollout.VerbRollback)
+	if b == nil || len(b.Text.Text) > 75 || !strings.HasSuffix(b.Text.Text, "…' ran") {
+		t.Fatalf("button %+v", b)
+	}
+	if d := b.Confirm; d == nil || len(d.Text.Text) > 300 || !strings.Contains(d.Text.Text, "Migrate <everything>") || !strings.Contains(d.Text.Text, "old 72%") {
+		t.Errorf("dialog %+v", d)
 	}
 }
 

@@ -44,6 +44,11 @@ func lines(title string, points []rollout.Point, before *rollout.Baseline, g rol
 		series = append(series, level("old", labels, inPercent(before.Errors, before.Requests)))
 	}
 	series = append(series, level("limit", labels, rounded(float64(g.Limit)*100)))
+	return drawn(title, labels, series)
+}
+
+// drawn is a line chart over times of day.
+func drawn(title string, labels []string, series []slack.DataVisualizationDataSeries) *slack.DataVisualizationBlock {
 	axis := slack.NewDataVisualizationAxisConfig(labels...).WithXLabel("UTC").WithYLabel("errors in %")
 	return slack.NewDataVisualizationBlock(title, slack.NewDataVisualizationLineChart(axis, series...))
 }

@@ -93,28 +93,46 @@ func (d *Directory) named(ctx context.Context, user, name string) (bool, error) 
 // Mention writes a handle or an ID so that Slack notifies whoever it means. A handle that means
 // nothing, or cannot be looked up now, is shown as it is.
 func (d *Directory) Mention(ctx context.Context, handle string) string {
-	if userID.MatchString(handle) {
-		return string(mention(handle, handle))
+	text, err := d.lookUp(ctx, handle)
+	if err != nil {
+		return string(escape(handle))
 	}
-	if group, ok, err := d.group(ctx, handle); err == nil && ok {
-		return string(mentionGroup(group))
-	}
-	name := strings.TrimPrefix(handle, "@")
-	if id, ok, err := d.users.get(ctx, name, d.listUsers); err == nil && ok {
-		return string(mention(id, name))
-	}
-	return string(escape(handle))
+	return string(text)
 }
 
-// names resolves handles for a card.
-func (d *Directory) names(ctx context.Context, handles []string) Names {
-	n := Names{}
-	for _, handle := range handles {
-		if _, known := n[handle]; !known {
-			n[handle] = d.Mention(ctx, handle)
-		}
+func (d *Directory) lookUp(ctx context.Context, handle string) (mrkdwn, error) {
+	if userID.MatchString(handle) {
+		return mention(handle, handle), nil
 	}
-	return n
+	group, ok, groupErr := d.group(ctx, handle)
+	if ok {
+		return mentionGroup(group), nil
+	}
+	name := strings.TrimPrefix(handle, "@")
+	id, ok, err := d.users.get(ctx, name, d.listUsers)
+	if ok {
+		return mention(id, name), nil
+	}
+	return escape(handle), errors.Join(groupErr, err)
+}
+
+// names resolves handles for a card. sure is false if one of them could not be looked up now, and
+// may be later; it is then written as it is, which notifies nobody.
+func (d *Directory) names(ctx context.Context, handles []string) (n Names, sure bool) {
+	n, sure = Names{}, true
+	for _, handle := range handles {
+		if _, known := n[handle]; known {
+			continue
+		}
+		text, err := d.lookUp(ctx, handle)
+		if err != nil {
+			text = escape(handle)
+			_, limited := retryAfter(err)
+			sure = sure && !limited && !mayHaveHappened(err)
+		}
+		n[handle] = string(text)
+	}
+	return n, sure
 }
 
 // Channel returns the ID of a channel given by its name, with or without "#", or by its ID.

@@ -129,10 +129,7 @@ func parseClick(payload []byte, at time.Time) (Envelope, error) {
 	if len(p.Actions) != 1 {
 		return Envelope{}, fmt.Errorf("block_actions with %d actions", len(p.Actions))
 	}
-	a := p.Actions[0]
-	if _, err := clickOf(a.ActionID, a.Value); err != nil {
-		return Envelope{}, err
-	}
+	a := p.Actions[0] // a button that this version does not know is answered as well
 	if p.Channel.ID == "" {
 		p.Channel.ID = p.Container.ChannelID
 	}
@@ -197,10 +194,12 @@ func checked(e Envelope) (Envelope, error) {
 	return e, nil
 }
 
-// request is an envelope in the words of package commands.
+// request is an envelope in the words of package commands. The error is about a button that is none
+// of this version's.
 func (e Envelope) request() (commands.Request, error) {
 	req := commands.Request{
 		ID: e.ID, Actor: e.Actor, Channel: e.Channel.ID, ChannelName: e.Channel.Name, Text: e.Text, At: e.At,
+		Mention: e.Kind == KindMention,
 	}
 	if e.Action == nil {
 		return req, nil

@@ -8,8 +8,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/slack-go/slack"
-
 	"slipway/commands"
 )
 
@@ -94,15 +92,16 @@ func (w *worker) handle(ctx context.Context, id string, body []byte) {
 	}
 	request, err := e.request()
 	if err != nil {
-		w.log.Error("the inbox holds an envelope that cannot be read", "envelope", id, "error", err)
+		w.log.Warn("a button is not known", "envelope", id, "actor", e.Actor.ID, "error", err)
+		w.speaker.answer(ctx, e, commands.Reply{Text: unknownButton})
 		return
 	}
-	reply := w.safely(ctx, request)
-	if reply.Text == "" {
-		return
+	if reply := w.safely(ctx, request); reply.Text != "" {
+		w.speaker.answer(ctx, e, reply)
 	}
-	w.speaker.answer(ctx, e, w.speaker.expand(ctx, reply.Text), reply.Public)
 }
+
+const unknownButton = "This button is not known any more. Nothing was done. `/deploy status` says how things stand."
 
 // safely survives a panic in the handler: the person is told, the log has the stack.
 func (w *worker) safely(ctx context.Context, request commands.Request) (reply commands.Reply) {
@@ -116,58 +115,4 @@ func (w *worker) safely(ctx context.Context, request commands.Request) (reply co
 		}
 	}()
 	return w.handler.Handle(ctx, request)
-}
-
-// speaker answers people.
-type speaker struct {
-	api       *slack.Client
-	directory *Directory
-	log       *slog.Logger
-}
-
-func (s *speaker) expand(ctx context.Context, text string) mrkdwn {
-	return cutMarkup(expand(text, func(handle string) mrkdwn { return mrkdwn(s.directory.Mention(ctx, handle)) }), maxText)
-}
-
-// answer goes to where the envelope came from: by its response_url, or by the Web API when there is
-// none, or when it fails. Only the person sees it unless it is public.
-func (s *speaker) answer(ctx context.Context, e Envelope, text mrkdwn, public bool) {
-	options := []slack.MsgOption{
-		slack.MsgOptionText(string(text), false), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(),
-	}
-	if e.fresh(time.Now()) {
-		err := s.respond(ctx, e, public, options)
-		if err == nil || mayHaveHappened(err) && public {
-			return
-		}
-		s.log.Warn("an answer by response_url failed", "envelope", e.ID, "error", err)
-	}
-	if e.Thread != "" {
-		options = append(options, slack.MsgOptionTS(e.Thread))
-	}
-	if err := s.post(ctx, e, public, options); err != nil {
-		s.log.Error("an answer was not delivered", "envelope", e.ID, "actor", e.Actor.ID, "error", err)
-	}
-}
-
-func (s *speaker) respond(ctx context.Context, e Envelope, public bool, options []slack.MsgOption) error {
-	kind := slack.ResponseTypeEphemeral
-	if public {
-		kind = slack.ResponseTypeInChannel
-	}
-	return patiently(ctx, func(ctx context.Context) error {
-		_, _, err := s.api.PostMessageContext(ctx, e.Channel.ID, append(options, slack.MsgOptionResponseURL(e.ResponseURL, kind))...)
-		return err
-	})
-}
-
-func (s *speaker) post(ctx context.Context, e Envelope, public bool, options []slack.MsgOption) error {
-	return patiently(ctx, func(ctx context.Context) error {
-		if public {
-			_, _, err := s.api.PostMessageContext(ctx, e.Channel.ID, options...)
-			return err
-		}
-		_, err := s.api.PostEphemeralContext(ctx, e.Channel.ID, e.Actor.ID, options...)
-		return err
-	})
 }

@@ -109,7 +109,7 @@ func (p *poster) refresh(ctx context.Context, card *state.Card) (again time.Dura
 	if err != nil {
 		return time.Second, err
 	}
-	names := p.directory.names(ctx, handles(r))
+	names, sure := p.directory.names(ctx, handles(r))
 	switch {
 	case card.TS == "":
 		if again, err = p.first(ctx, card, r, names); err != nil {
@@ -121,8 +121,18 @@ func (p *poster) refresh(ctx context.Context, card *state.Card) (again time.Dura
 	if card.TS == "" {
 		return again, err
 	}
+	if !sure && patient(r, time.Now()) {
+		return max(again, failPause), errors.Join(err, errors.New("those who have to be mentioned cannot be looked up now"))
+	}
 	later, replyErr := p.reply(ctx, card, r, names)
 	return max(again, later), errors.Join(err, replyErr)
+}
+
+// patient reports whether the thread may wait until those whom it calls can be mentioned properly,
+// which is for the first minute of a question.
+func patient(r rollout.Rollout, now time.Time) bool {
+	ask := firstOpen(r)
+	return ask != nil && now.Before(ask.Opened.Add(time.Minute))
 }
 
 // handles are those that a card or its thread may mention.

@@ -274,19 +274,17 @@ func TestADeletedCardIsPostedAnew(t *testing.T) {
 
 // The cards that the stories show are what the local Slack takes.
 func TestSlackTakesEveryCard(t *testing.T) {
-	for _, tt := range stories {
-		t.Run(tt.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
-				w.run(w.bot())
-				s := newStory(t)
-				w.create(s)
-				w.commit(s, func() { tt.tell(s) })
-				pass(15 * time.Second)
-				top, _ := w.channel()
-				if len(top) != 1 || !strings.Contains(string(top[0].Blocks), `"type":"plan"`) {
-					t.Errorf("%d messages\n%s", len(top), w.log)
-				}
-			})
+	each(t, func(t *testing.T, _ string, from func(*testing.T) *story, tell func(*story)) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.run(w.bot())
+			s := from(t)
+			w.create(s)
+			w.commit(s, func() { tell(s) })
+			pass(20 * time.Second)
+			top, _ := w.channel()
+			if len(top) != 1 || !strings.Contains(string(top[0].Blocks), `"type":"plan"`) {
+				t.Errorf("%d messages\n%s", len(top), w.log)
+			}
 		})
-	}
+	})
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
+
+	"slipway/commands"
 )
 
 const (
@@ -75,7 +77,7 @@ func (s *socket) connect(ctx context.Context) error {
 	for {
 		err := s.client.RunContext(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it ends because it was told to
 		}
 		if final := refusal(err); final != nil {
 			return final
@@ -204,7 +206,7 @@ func (s *socket) refuse(ctx context.Context, request socketmode.Request, e Envel
 		return
 	}
 	s.ack(ctx, request.EnvelopeID, nil)
-	s.bot.speaker.answer(ctx, e, escape(notStored), false)
+	s.bot.speaker.answer(ctx, e, commands.Reply{Text: notStored})
 }
 
 func (s *socket) ack(ctx context.Context, envelopeID string, payload any) {

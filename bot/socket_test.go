@@ -194,26 +194,6 @@ func TestAClickReachesTheHandlerAndIsAnswered(t *testing.T) {
 	})
 }
 
-func TestAMentionIsAnsweredInItsThread(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.served.reply = func(r commands.Request) commands.Reply { return commands.Reply{Text: "you said " + r.Text} }
-		w.run(w.bot())
-		w.create(newStory(t))
-		pass(3 * time.Second)
-		top, _ := w.channel()
-		if _, err := w.Mention(t.Context(), fakeslack.MentionRequest{User: "approver", Channel: deploys, Text: "<@U0BOT> status staging", ThreadTS: top[0].TS}); err != nil {
-			t.Fatal(err)
-		}
-		pass(2 * time.Second)
-		for _, m := range w.Messages(deploys) {
-			if m.EphemeralTo == "U0APPROVER" && m.ThreadTS == top[0].TS && m.Text == "you said status staging" {
-				return
-			}
-		}
-		t.Errorf("no answer in the thread\n%s", w.log)
-	})
-}
-
 func TestAPanicIsAnswered(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.served.reply = func(commands.Request) commands.Reply { panic("secret detail") }

@@ -20,7 +20,7 @@ func (c *card) phases() []slack.Block {
 			blocks = append(blocks, c.section(fmt.Sprintf("phase-%d", i+1), c.checklist(i, phase)))
 			continue
 		}
-		block := slack.NewPlanBlock(phaseTitle(i, phase), slack.PlanBlockOptionBlockID(c.id(fmt.Sprintf("phase-%d", i+1))))
+		block := slack.NewPlanBlock(c.phaseTitle(i), slack.PlanBlockOptionBlockID(c.id(fmt.Sprintf("phase-%d", i+1))))
 		for _, s := range phase.Steps {
 			block.Tasks = append(block.Tasks, *c.task(s))
 		}
@@ -29,8 +29,13 @@ func (c *card) phases() []slack.Block {
 	return blocks
 }
 
-func phaseTitle(i int, phase rollout.Phase) string {
-	return plain(fmt.Sprintf("%d. %s", i+1, phase.Name), maxTitle)
+// phaseTitle numbers the plan's phases, as headlines do; those that rollouts add have no number.
+func (c *card) phaseTitle(i int) string {
+	name := c.r.Phases[i].Name
+	if !c.r.Phases[i].Added {
+		name = fmt.Sprintf("%d. %s", planned(c.r.Phases[:i+1]), name)
+	}
+	return plain(name, maxTitle)
 }
 
 func (c *card) task(s rollout.Step) *slack.TaskCardBlock {
@@ -47,7 +52,7 @@ func (c *card) note(s rollout.Step) string {
 	if c.detail < fullDetail && (s.Status == rollout.StepPassed || s.Status == rollout.StepPending) {
 		return ""
 	}
-	return plain(s.Note, 300)
+	return short(s.Note, 300)
 }
 
 // taskStatus has the four values of a task_card; stepTitle says in words what they cannot.
@@ -95,7 +100,7 @@ func stepTitle(s rollout.Step) string {
 
 // checklist is a phase in classic blocks.
 func (c *card) checklist(i int, phase rollout.Phase) mrkdwn {
-	lines := []mrkdwn{say("*%s*", phaseTitle(i, phase))}
+	lines := []mrkdwn{say("*%s*", c.phaseTitle(i))}
 	for _, s := range phase.Steps {
 		line := say("%s %s", sign(s.Status), stepTitle(s))
 		if note := c.note(s); note != "" {
@@ -119,7 +124,7 @@ func (c *card) outline() mrkdwn {
 				bad = append(bad, sign(s.Status)+" "+plain(stepTitle(s), 80))
 			}
 		}
-		line := say("*%s*: %d of %d passed", plain(phaseTitle(i, phase), 80), done, len(phase.Steps))
+		line := say("*%s*: %d of %d passed", plain(c.phaseTitle(i), 80), done, len(phase.Steps))
 		if len(bad) > 0 {
 			line += say("; %s", strings.Join(bad[:min(3, len(bad))], "; "))
 		}

@@ -35,23 +35,59 @@ type story struct {
 }
 
 func newStory(t *testing.T) *story {
-	environment := &plan.Environment{
+	t.Helper()
+	return begin(t, seedPlan())
+}
+
+// begin starts a deployment; failed are the sentences about images that failed before.
+func begin(t *testing.T, p *plan.Plan, failed ...string) *story {
+	t.Helper()
+	r, created := rollout.New(rollout.Request{
+		Token: "command/1", Target: plan.Target{Environment: "staging"}, Environment: environment(), Plan: p,
+		By: deployer, Channel: "deploys-staging", At: noon, FailedBefore: failed,
+	}, "abc234", map[string]rollout.Service{"backend": backend()})
+	s := &story{t: t, now: noon, r: r, events: []rollout.Event{created}}
+	s.advance(time.Second)
+	return s
+}
+
+// goBack starts a rollback from 00042 to 00041.
+func goBack(t *testing.T) *story {
+	t.Helper()
+	service := backend()
+	service.Image = rollout.Image{}
+	service.Candidate, service.Stable = service.Stable, rollout.Revision{Name: "netra-backend-staging-00042-xyz"}
+	r, created := rollout.NewRollback(rollout.RollbackRequest{
+		Token: "command/2", Target: plan.Target{Environment: "staging"}, Environment: environment(),
+		Reason: "logins fail <since> noon", By: deployer, Channel: "deploys-staging", At: noon,
+	}, "abc235", map[string]rollout.Service{"backend": service})
+	s := &story{t: t, now: noon, r: r, events: []rollout.Event{created}}
+	s.advance(time.Second)
+	return s
+}
+
+func environment() *plan.Environment {
+	return &plan.Environment{
 		Name: "staging", Project: "netra-staging", Region: "us-central1", Channel: "deploys-staging",
 		Deployers: []string{"@backend"}, TrafficAfter: plan.TrafficLatest,
 		Services: []*plan.Service{{Name: "backend", CloudRun: "netra-backend-staging", Owners: []string{"@backend"}}},
 	}
-	service := rollout.Service{
+}
+
+func backend() rollout.Service {
+	return rollout.Service{
 		Name: "backend", CloudRun: "netra-backend-staging",
 		Image:    rollout.Image{Repository: "us-docker.pkg.dev/netra-staging/apps/backend", Tag: "develop-long-lived", Digest: "sha256:3f9a1c2e5b"},
 		Stable:   rollout.Revision{Name: "netra-backend-staging-00041-abc"},
 		Baseline: &rollout.Baseline{Requests: 1672, Errors: 1204},
 	}
-	r, created := rollout.New(rollout.Request{
-		Token: "command/1", Target: plan.Target{Environment: "staging"}, Environment: environment, Plan: seedPlan(),
-		By: deployer, Channel: "deploys-staging", At: noon,
-	}, "abc234", map[string]rollout.Service{"backend": service})
-	s := &story{t: t, now: noon, r: r, events: []rollout.Event{created}}
-	s.advance(time.Second)
+}
+
+// wasHealthy makes the old revision a good one.
+func (s *story) wasHealthy() *story {
+	service := s.r.Services["backend"]
+	service.Baseline = &rollout.Baseline{Requests: 1672, Errors: 8}
+	s.r.Services["backend"] = service
 	return s
 }
 
@@ -172,7 +208,7 @@ func (s *story) toCounting() *story {
 	return s
 }
 
-func (s *story) toSucceeded() *story {
+func (s *story) toSucceeded() {
 	s.toCounting().advance(15 * time.Second)
 	s.learn(rollout.StepEnded, "3.3", rollout.Outcome{State: rollout.Passed, Note: "Errors 72% (1,204 of 1,672) → 0.8% (1 of 124), at most 4.96%. Limit 5%: passed.", Gate: counts(124, 1, 0, verdict.Pass, 0.0496)})
 	hundred := 100
@@ -184,55 +220,73 @@ func (s *story) toSucceeded() *story {
 	s.learn(rollout.StepEnded, "4.1", rollout.Outcome{State: rollout.Passed, Note: "No ModuleNotFoundError in 334 requests.", Gate: clean})
 	s.learn(rollout.StepEnded, "4.2", rollout.Outcome{State: rollout.Passed, Note: "Errors 72% (1,204 of 1,672) → 0.9% (3 of 334), at most 3.2%. Limit 5%: passed.", Gate: counts(334, 3, 0, verdict.Pass, 0.032)})
 	s.pass("5.1", "The service follows LATEST again.", nil)
-	return s
 }
 
 func (s *story) toRolledBack() *story {
-	s.toCounting().advance(15 * time.Second)
-	s.learn(rollout.StepEnded, "3.3", rollout.Outcome{State: rollout.FailedState, Note: "Errors 72% (1,204 of 1,672) → 30% (40 of 133). Limit 5%: failed.", Gate: counts(133, 40, math.MaxInt64, verdict.Fail, 0.4)})
+	s.wasHealthy().toCounting().advance(15 * time.Second)
+	s.fails("Errors 0.5% (8 of 1,672) → 30% (40 of 133). Limit 5%: failed.")
 	zero := 0
-	s.pass("6.1", "All traffic is on the old revision.", &rollout.ServiceChange{Service: "backend", Percent: &zero})
+	s.pass("6.1", "All traffic is back on netra-backend-staging-00041-abc.", &rollout.ServiceChange{Service: "backend", Percent: &zero})
 	return s
 }
 
-func (s *story) toFailed() *story {
+// fails ends the gate at 10% with 30% errors.
+func (s *story) fails(note string) *story {
+	s.learn(rollout.StepEnded, "3.3", rollout.Outcome{State: rollout.FailedState, Note: note, Gate: counts(133, 40, math.MaxInt64, verdict.Fail, 0.4)})
+	s.advance(0)
+	return s
+}
+
+// toWorse comes to a FAIL of the new revision, while the old one errs at 72%.
+func (s *story) toWorse() *story {
+	s.toCounting().advance(15 * time.Second)
+	return s.fails("Errors 72% (1,204 of 1,672) → 30% (40 of 133). Limit 5%: failed.")
+}
+
+// toUnsafe comes to the same of a plan in which a step that cannot be undone has run.
+func (s *story) toUnsafe() *story {
+	s.unsafe().wasHealthy().toCounting().advance(15 * time.Second)
+	return s.fails("Errors 0.5% (8 of 1,672) → 30% (40 of 133). Limit 5%: failed.")
+}
+
+// unsafe makes the step 1.2 one that cannot be undone.
+func (s *story) unsafe() *story {
+	no := false
+	step, _ := s.r.Step("1.2")
+	step.Spec.Name, step.Spec.RollbackSafe = "Migrate the database", &no
+	return s
+}
+
+// manualPlan has a step for people, after 10% of the traffic has moved if moved is true.
+func manualPlan(moved bool) *plan.Plan {
+	p := seedPlan()
+	step := &plan.Step{Name: "Rotate the signing key", Kind: plan.KindManual, Manual: "Rotate the key in the console and check that <login> works", Timeout: plan.Duration(time.Hour)}
+	at := p.Phases[0]
+	if moved {
+		at = p.Phases[2]
+		at.Steps = at.Steps[:2]
+	}
+	at.Steps = append(at.Steps, step)
+	return p
+}
+
+func (s *story) toFailed() {
 	s.toDeploying().advance(40 * time.Second)
 	s.learn(rollout.StepEnded, "3.1", rollout.Outcome{State: rollout.FailedState,
 		Note: "The container did not listen on PORT: <exit 1> & ModuleNotFoundError.", Label: "crash"})
 	s.advance(0)
-	return s
 }
 
-func (s *story) toInconclusive() *story {
+func (s *story) toInconclusive() {
+	s.wasHealthy().lacks()
+}
+
+// lacks ends the gate at 10% without enough requests.
+func (s *story) lacks() {
 	s.toGate().advance(5 * time.Minute)
 	s.learn(rollout.StepEnded, "3.3", rollout.Outcome{State: rollout.Inconclusive,
 		Note: "Not enough traffic: 12 of at least 70 requests.", Gate: counts(12, 0, 58, verdict.Inconclusive, 0.4)})
 	s.advance(0)
-	return s
-}
-
-// stories are the states whose looks are kept in testdata.
-var stories = []struct {
-	name string
-	tell func(*story)
-}{
-	{"just_started", func(*story) {}},
-	{"waiting_for_approval", func(s *story) { s.toApproval() }},
-	{"deploying", func(s *story) { s.toDeploying() }},
-	{"gate_at_10", func(s *story) { s.toCounting() }},
-	{"succeeded", func(s *story) { s.toSucceeded() }},
-	{"rolled_back", func(s *story) { s.toRolledBack() }},
-	{"failed", func(s *story) { s.toFailed() }},
-	{"inconclusive", func(s *story) { s.toInconclusive() }},
-	{"stopping", func(s *story) { s.toDeploying().say(approver, rollout.VerbAbort, "", "wrong <branch>") }},
-	{"aborted", func(s *story) {
-		s.toDeploying().say(approver, rollout.VerbAbort, "", "wrong <branch>")
-		s.learn(rollout.StepEnded, "3.1", rollout.Outcome{State: rollout.Cancelled, Note: "Cancelled."})
-		s.advance(time.Second)
-	}},
-	{"aborted_at_10", func(s *story) { s.toCounting().say(deployer, rollout.VerbAbort, "", "") }},
-	{"rejected", func(s *story) { s.toApproval().say(approver, rollout.VerbReject, "2.1", "not today") }},
-	{"expired", func(s *story) { s.toApproval().advance(31 * time.Minute) }},
 }
 
 // golden compares with a file in testdata, or writes it.

@@ -91,6 +91,16 @@ func plain(text string, most int) string {
 	return cut(strings.Join(fields, " "), most)
 }
 
+// short is plain, and says where the rest is when it cuts.
+func short(text string, most int) string {
+	const pointer = " (the rest: Details)"
+	whole := plain(text, len(text))
+	if len(whole) <= most {
+		return whole
+	}
+	return cut(whole, most-len(pointer)) + pointer
+}
+
 var (
 	userID    = regexp.MustCompile(`^[UW][A-Z0-9]{2,}$`)
 	groupID   = regexp.MustCompile(`^S[A-Z0-9]{2,}$`)

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"fmt"
+	"strings"
 
 	"slipway/plan"
 	"slipway/rollout"
@@ -20,9 +21,8 @@ type reply struct {
 func replies(r rollout.Rollout, events []rollout.Event, names Names) []reply {
 	var list []reply
 	for _, e := range events {
-		if text := told(r, e); text != "" {
-			broadcast := e.Kind == rollout.Finished && r.End != nil &&
-				(r.End.Result == rollout.RolledBack || r.End.Result == rollout.Failed)
+		if text := told(r, e, names); text != "" {
+			broadcast := e.Kind == rollout.Finished && r.End != nil && concerns(r)
 			list = append(list, reply{fmt.Sprintf("event-%d", e.Seq), string(cutMarkup(text, maxText)), broadcast})
 		}
 	}
@@ -44,11 +44,25 @@ func summons(r rollout.Rollout, ask rollout.Ask, names Names) mrkdwn {
 	if starter := mention(r.By.ID, r.By.Name); starter != who {
 		who = sentences(", ", who, starter)
 	}
-	return say("%s: *%s* needs a decision. %s %s", who, subject(r), plain(ask.Question, 1000), until)
+	return sentences(" ", say("%s: *%s* %s", who, subject(r), need(r, ask)), also(r, ask), until)
+}
+
+// need is what a question wants from people.
+func need(r rollout.Rollout, ask rollout.Ask) mrkdwn {
+	what := short(ask.Question, 1000)
+	switch {
+	case again(r, ask):
+		return say("needs a decision. %s", what)
+	case ask.Kind == rollout.AskManual:
+		return say("waits for this to be done by hand: %s Then press Done.", strings.TrimSuffix(what, ".")+".")
+	case ask.Kind == rollout.AskPause:
+		return say("is paused. %s", what)
+	}
+	return say("needs a decision. %s", matter(r, ask))
 }
 
 // told is what an event is worth in the thread; "" for most.
-func told(r rollout.Rollout, e rollout.Event) mrkdwn {
+func told(r rollout.Rollout, e rollout.Event, names Names) mrkdwn {
 	switch e.Kind {
 	case rollout.StepEnded:
 		return stepTold(r, e)
@@ -57,7 +71,7 @@ func told(r rollout.Rollout, e rollout.Event) mrkdwn {
 	case rollout.AskExpired:
 		return expired(r, e)
 	case rollout.Finished:
-		return finished(r)
+		return finished(r, names)
 	}
 	return ""
 }
@@ -70,10 +84,10 @@ func stepTold(r rollout.Rollout, e rollout.Event) mrkdwn {
 	}
 	then := consequence(r, *s, e)
 	if e.Outcome != nil && e.Outcome.Gate != nil && e.Outcome.State != rollout.Cancelled {
-		return sentences(" ", say("*%s*: %s", plain(s.Spec.Name, 150), plain(e.Outcome.Note, 1000)), then)
+		return sentences(" ", say("*%s*: %s", plain(s.Spec.Name, 150), short(e.Outcome.Note, 1000)), then)
 	}
 	if e.Outcome != nil && e.Outcome.State == rollout.FailedState {
-		return sentences(" ", say("*%s* failed: %s", plain(s.Spec.Name, 150), plain(e.Outcome.Note, 1000)), then)
+		return sentences(" ", say("*%s* failed: %s", plain(s.Spec.Name, 150), short(e.Outcome.Note, 1000)), then)
 	}
 	return ""
 }
@@ -83,7 +97,7 @@ func consequence(r rollout.Rollout, s rollout.Step, e rollout.Event) mrkdwn {
 	switch {
 	case e.Outcome == nil || e.Outcome.State != rollout.FailedState:
 		return ""
-	case e.Attempt <= s.Spec.Retries && (r.Stop == nil || r.Stop.At.After(e.At)):
+	case e.Attempt <= s.Spec.Retries && (r.Stop == nil || r.Stop.At.After(e.At) || wayHome(r, s)):
 		return "It is tried again."
 	case s.Spec.ReportOnly:
 		return "It is only reported; the rollout goes on."
@@ -91,6 +105,12 @@ func consequence(r rollout.Rollout, s rollout.Step, e rollout.Event) mrkdwn {
 		return say("Traffic goes back to %s.", old(r))
 	}
 	return ""
+}
+
+// wayHome reports whether the step brings traffic back.
+func wayHome(r rollout.Rollout, s rollout.Step) bool {
+	_, phase := r.Step(s.ID)
+	return phase.Name == rollout.PhaseReturn
 }
 
 // said tells what a person did.
@@ -110,23 +130,47 @@ func deed(r rollout.Rollout, e rollout.Event, who mrkdwn) mrkdwn {
 	switch e.Verb {
 	case rollout.VerbApprove:
 		return approved(r, e, who)
-	case rollout.VerbReject:
-		return say("Rejected by %s.", who)
+	case rollout.VerbConfirm:
+		if ask := r.Ask(e.Ask); ask != nil && again(r, *ask) {
+			return say("%s: deploy it again.", who)
+		}
+		return say("%s: done.", who)
 	case rollout.VerbRetry:
 		return say("%s: try again.", who)
 	case rollout.VerbExtend:
 		return say("%s: wait another %s for evidence.", who, rollout.Period(rollout.ExtraTime))
 	case rollout.VerbContinue:
 		return say("%s: ship without evidence.", who)
+	case rollout.VerbPause:
+		return say("%s paused the rollout.", who)
+	case rollout.VerbResume:
+		return say("%s: go on.", who)
 	case rollout.VerbHold:
-		return say("%s: stop here; traffic stays as it is.", who)
+		return say("%s: stop here; %s.", who, staying(r))
+	}
+	return sentences(" ", leaving(e.Verb, who), wayBack(r, e))
+}
+
+func leaving(verb rollout.Verb, who mrkdwn) mrkdwn {
+	switch verb {
+	case rollout.VerbReject:
+		return say("Rejected by %s.", who)
 	case rollout.VerbRollback:
 		return say("%s: roll back.", who)
 	case rollout.VerbAbort:
-		if trafficMoved(r) {
-			return say("%s stopped the rollout. Traffic goes back to %s.", who, old(r))
-		}
 		return say("%s stopped the rollout.", who)
+	}
+	return ""
+}
+
+// wayBack says what becomes of the traffic by what somebody said.
+func wayBack(r rollout.Rollout, e rollout.Event) mrkdwn {
+	stopped := r.Stop != nil && r.Stop.At.Equal(e.At)
+	switch {
+	case stopped && r.Stop.Return:
+		return say("Traffic goes back to %s.", old(r))
+	case !stopped && e.Verb == rollout.VerbAbort:
+		return "The old revision is the worse one, so it is asked whether traffic goes back."
 	}
 	return ""
 }
@@ -151,16 +195,34 @@ func expired(r rollout.Rollout, e rollout.Event) mrkdwn {
 	if ask == nil {
 		return ""
 	}
-	return say("Nobody answered in time: %s.", byDefault(r, *ask))
+	return say("Nobody answered until %s. %s", clock(ask.Deadline), lapsed(r, *ask))
 }
 
-// finished calls whoever started the rollout.
-func finished(r rollout.Rollout) mrkdwn {
+// concerns reports whether an end is news for the whole channel: what serves is not what should.
+func concerns(r rollout.Rollout) bool {
+	return r.Kind == rollout.Rollback || r.End.Result == rollout.RolledBack || r.End.Result == rollout.Failed ||
+		r.End.Result == rollout.Aborted && trafficMoved(r)
+}
+
+// stuck reports whether traffic was to go back and did not.
+func stuck(r rollout.Rollout) bool {
+	if r.Kind == rollout.Rollback {
+		return r.End.Result != rollout.Succeeded
+	}
+	return r.End.Result == rollout.Failed && r.Stop != nil && r.Stop.Return
+}
+
+// finished calls whoever started the rollout, and all who may help when its traffic could not be moved back.
+func finished(r rollout.Rollout, names Names) mrkdwn {
 	if r.End == nil {
 		return ""
 	}
-	first := say("%s %s", mention(r.By.ID, r.By.Name), headline(r))
-	if r.End.Result == rollout.Succeeded {
+	who := mention(r.By.ID, r.By.Name)
+	if stuck(r) {
+		who = sentences(", ", names.mentions(r.Environment.DeployersOf(r.Target)), who)
+	}
+	first := say("%s %s", who, headline(r))
+	if r.End.Result == rollout.Succeeded && r.Kind == rollout.Deployment {
 		first += say(" (%s)", version(r))
 	}
 	return sentences("\n", first, outcome(r), reportedOnly(r))
@@ -172,7 +234,7 @@ func reportedOnly(r rollout.Rollout) mrkdwn {
 	for _, phase := range r.Phases {
 		for _, s := range phase.Steps {
 			if s.Spec.ReportOnly && s.Status == rollout.StepFailed && s.Spec.Kind != plan.KindDone {
-				lines = append(lines, say("Failed, only reported: %s. %s", plain(s.Spec.Name, 150), plain(s.Note, 400)))
+				lines = append(lines, say("Failed, only reported: %s. %s", plain(s.Spec.Name, 150), short(s.Note, 400)))
 			}
 		}
 	}

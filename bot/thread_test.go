@@ -8,21 +8,19 @@ import (
 )
 
 func TestReplies(t *testing.T) {
-	for _, tt := range stories {
-		t.Run(tt.name, func(t *testing.T) {
-			s := newStory(t)
-			tt.tell(s)
-			var out strings.Builder
-			for _, r := range replies(s.r, s.events, names) {
-				out.WriteString(r.Key)
-				if r.Broadcast {
-					out.WriteString(" (in the channel too)")
-				}
-				out.WriteString("\n" + r.Text + "\n\n")
+	each(t, func(t *testing.T, name string, from func(*testing.T) *story, tell func(*story)) {
+		s := from(t)
+		tell(s)
+		var out strings.Builder
+		for _, r := range replies(s.r, s.events, names) {
+			out.WriteString(r.Key)
+			if r.Broadcast {
+				out.WriteString(" (in the channel too)")
 			}
-			golden(t, tt.name+"_thread.txt", []byte(out.String()))
-		})
-	}
+			out.WriteString("\n" + r.Text + "\n\n")
+		}
+		golden(t, name+"_thread.txt", []byte(out.String()))
+	})
 }
 
 // Whoever has to act, and whoever waits for the end, is mentioned; only bad ends are broadcast.
@@ -34,10 +32,10 @@ func TestRepliesMention(t *testing.T) {
 		broadcast bool
 	}{
 		{"approval", func(s *story) { s.toApproval() }, "<!subteam^S0RELEASE>", false},
-		{"decision", func(s *story) { s.toInconclusive() }, "<@U0DEPLOYER>", false},
-		{"success", func(s *story) { s.toSucceeded() }, "<@U0DEPLOYER>", false},
+		{"decision", (*story).toInconclusive, "<@U0DEPLOYER>", false},
+		{"success", (*story).toSucceeded, "<@U0DEPLOYER>", false},
 		{"rollback", func(s *story) { s.toRolledBack() }, "<@U0DEPLOYER>", true},
-		{"failure", func(s *story) { s.toFailed() }, "<@U0DEPLOYER>", true},
+		{"failure", (*story).toFailed, "<@U0DEPLOYER>", true},
 		{"rejection", func(s *story) { s.toApproval().say(approver, rollout.VerbReject, "2.1", "") }, "<@U0DEPLOYER>", false},
 	}
 	for _, tt := range tests {

@@ -3,7 +3,6 @@ package bot
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -72,35 +71,25 @@ func shortDigest(digest string) string {
 	return hex[:min(len(hex), 7)]
 }
 
-var generated = regexp.MustCompile(`^(\d{5})-[a-z0-9]{3}$`)
-
-// shortRevision is a revision's name without its service's: 00041 for netra-backend-staging-00041-abc.
-func shortRevision(s rollout.Service) string {
-	name := strings.TrimPrefix(s.Stable.Name, s.CloudRun+"-")
-	if parts := generated.FindStringSubmatch(name); parts != nil {
-		return parts[1]
-	}
-	return plain(name, 30)
-}
-
-// old names where traffic goes back to.
-func old(r rollout.Rollout) string {
-	if len(r.Services) == 1 {
-		for _, s := range r.Services {
-			if s.Stable.Name != "" {
-				return shortRevision(s)
-			}
-		}
-	}
-	return "the old revision"
-}
-
 // headline is the one sentence that says what this is and how it stands.
 func headline(r rollout.Rollout) mrkdwn {
-	if r.Status == rollout.Ended && r.End != nil {
-		return say("*%s: %s*%s", ending(r), subject(r), errorsAtEnd(r))
+	switch {
+	case r.Status != rollout.Ended || r.End == nil:
+		return say("*%s*: %s", subject(r), standing(r))
+	case r.Kind == rollout.Rollback && r.End.Result == rollout.Succeeded:
+		return say("*Rolled back: %s%s*", subject(r), journey(r))
+	case r.Kind == rollout.Rollback:
+		return say("*%s: rollback of %s%s*", ending(r), subject(r), journey(r))
 	}
-	return say("*%s*: %s", subject(r), standing(r))
+	return say("*%s: %s*%s", ending(r), subject(r), errorsAtEnd(r))
+}
+
+// journey is from where to where a rollback goes; of several services, the end says so for each.
+func journey(r rollout.Rollout) string {
+	if len(r.Services) != 1 {
+		return ""
+	}
+	return " to " + goal(r) + " from " + old(r)
 }
 
 func ending(r rollout.Rollout) string {
@@ -117,10 +106,22 @@ func ending(r rollout.Rollout) string {
 		case rollout.StopRejected:
 			return "Rejected"
 		case rollout.StopExpired:
-			return "Expired"
+			return expiredAs(r)
 		}
 	}
 	return "Stopped"
+}
+
+// expiredAs is how a rollout ended about which nobody decided: by what it was asked.
+func expiredAs(r rollout.Rollout) string {
+	s, _ := r.Step(r.Stop.Step)
+	switch {
+	case s == nil || s.Status == rollout.StepInconclusive:
+		return "Stopped"
+	case s.Status == rollout.StepFailed:
+		return "Failed"
+	}
+	return "Expired"
 }
 
 // errorsAtEnd is what the on-call engineer wants to know of a release that did not pass.
@@ -135,18 +136,40 @@ func errorsAtEnd(r rollout.Rollout) string {
 }
 
 func standing(r rollout.Rollout) string {
+	ask := firstOpen(r)
 	switch {
 	case r.Status == rollout.Returning:
 		return "traffic goes back to " + old(r)
 	case r.Stop != nil:
 		return "stopping"
-	case r.Status == rollout.Waiting:
-		if ask := firstOpen(r); ask != nil && ask.Kind == rollout.AskApproval {
-			return "waiting for approval"
-		}
-		return "waiting for a decision"
+	case ask != nil:
+		return waiting(r, *ask)
+	case r.Kind == rollout.Rollback:
+		return "going back to " + goal(r)
 	}
 	return progress(r)
+}
+
+// waiting names what a question keeps from going on.
+func waiting(r rollout.Rollout, ask rollout.Ask) string {
+	s, _ := r.Step(ask.Step)
+	switch {
+	case ask.Kind == rollout.AskApproval:
+		return "waiting for approval"
+	case again(r, ask):
+		return "this image failed before, waiting for a decision"
+	case ask.Kind == rollout.AskManual && s != nil:
+		return "waiting for somebody to do this: " + plain(s.Spec.Name, 100)
+	case ask.Kind == rollout.AskPause:
+		return "paused; " + progress(r)
+	case s == nil:
+		return "stopped, waiting for a decision"
+	case r.Kind == rollout.Rollback:
+		return "could not go back to " + goal(r) + ", waiting for a decision"
+	case s.Status == rollout.StepInconclusive:
+		return plain(s.Spec.Name, 100) + " could not decide, waiting for a decision"
+	}
+	return plain(s.Spec.Name, 100) + " failed, waiting for a decision"
 }
 
 // progress says where in the plan a running rollout is: "phase 3 of 5, Errors at 10%".
@@ -165,7 +188,7 @@ func progress(r rollout.Rollout) string {
 		}
 		at := ""
 		if !phase.Added {
-			at = fmt.Sprintf("phase %d of %d, ", i+1, planned(r))
+			at = fmt.Sprintf("phase %d of %d, ", planned(r.Phases[:i+1]), planned(r.Phases))
 		}
 		if len(busy) == 1 {
 			return at + plain(busy[0], 100)
@@ -176,9 +199,9 @@ func progress(r rollout.Rollout) string {
 }
 
 // planned counts the phases of the plan, without those that rollouts add.
-func planned(r rollout.Rollout) int {
+func planned(phases []rollout.Phase) int {
 	n := 0
-	for _, phase := range r.Phases {
+	for _, phase := range phases {
 		if !phase.Added {
 			n++
 		}
@@ -186,36 +209,30 @@ func planned(r rollout.Rollout) int {
 	return n
 }
 
-func firstOpen(r rollout.Rollout) *rollout.Ask {
-	for i := range r.Asks {
-		if r.Asks[i].Answer == nil {
-			return &r.Asks[i]
-		}
-	}
-	return nil
-}
-
 // origin is what was asked for, by whom and when.
 func origin(r rollout.Rollout) mrkdwn {
-	return say("%s · started by %s %s", version(r), mention(r.By.ID, r.By.Name), ago(r.Created))
+	by := say("started by %s %s", mention(r.By.ID, r.By.Name), ago(r.Created))
+	if r.Kind == rollout.Rollback {
+		return by
+	}
+	return say("%s · %s", version(r), by)
 }
 
-// lastGate is the error_rate gate that says most now: the one that was started last, of the service or,
-// with "", of all. nil if none has counted yet.
-func lastGate(r rollout.Rollout, service string) *rollout.Step {
-	var last *rollout.Step
-	for pi := range r.Phases {
-		for si := range r.Phases[pi].Steps {
-			s := &r.Phases[pi].Steps[si]
-			if s.Gate == nil || s.Spec.ErrorRate == nil || s.Status == rollout.StepCancelled || service != "" && s.Spec.ErrorRate.Service != service {
-				continue
-			}
-			if last == nil || !s.Started.Before(last.Started) {
-				last = s
-			}
-		}
+// reasonGiven is why somebody asked for a rollback.
+func reasonGiven(r rollout.Rollout) mrkdwn {
+	if r.Kind != rollout.Rollback || r.Lock.Reason == "" {
+		return ""
 	}
-	return last
+	return say("Reason: %s", short(r.Lock.Reason, 400))
+}
+
+// lockLeft says what an ended rollout keeps from being deployed.
+func lockLeft(r rollout.Rollout) mrkdwn {
+	lock := r.LockAfter()
+	if lock == nil {
+		return ""
+	}
+	return say("%s is locked until `/deploy unlock %s`.", lock.Target.String(), lock.Target.String())
 }
 
 // decided reports whether a gate has come to a verdict of its own; one that was cancelled has not.

@@ -68,6 +68,7 @@ func inWorld(t *testing.T, run func(t *testing.T, w *world)) {
 }
 
 func newWorld(t *testing.T) *world {
+	t.Helper()
 	w := &world{t: t, log: &bytes.Buffer{}}
 	w.Server = fakeslack.New(fakeslack.Config{
 		BaseURL: "http://slack.test:80", AppToken: "xapp-local", BotToken: "xoxb-local",

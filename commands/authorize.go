@@ -23,8 +23,12 @@ func subjectOf(r *rollout.Rollout, ask *rollout.Ask) Subject {
 	return Subject{Environment: &r.Environment, Target: r.Target, Starter: r.By, Ask: ask}
 }
 
-// VerbDeploy is the verb under which starting a rollout is authorised.
-const VerbDeploy rollout.Verb = "deploy"
+// The verbs under which what is no answer to a rollout is authorised.
+const (
+	VerbDeploy rollout.Verb = "deploy"
+	VerbLock   rollout.Verb = "lock"
+	VerbUnlock rollout.Verb = "unlock"
+)
 
 // Denied says that the actor may not. Reason is a sentence for the actor, in Reply's notation.
 type Denied struct{ Reason string }
@@ -46,8 +50,8 @@ func (u *Unchecked) Unwrap() error { return u.Err }
 // Authorize returns nil if actor may do verb to s, a *Denied if not, and an *Unchecked if dir
 // could not say.
 //
-//   - Deploying, and stopping a rollout: the environment's deployers, else the owners of its
-//     services, else everyone.
+//   - Deploying, rolling back, locking and unlocking, and stopping or pausing a rollout: the
+//     environment's deployers, else the owners of its services, else everyone.
 //   - Approving: those whom the approval asks; who started the rollout only if it says so.
 //   - Rejecting: the same, and always who started it.
 //   - Answering another question: those whom it asks, else as deploying. What ends in the old
@@ -119,17 +123,23 @@ func notAmong(who []string, verb rollout.Verb, s Subject) string {
 	} else if !strings.HasPrefix(who[0], "@") && !strings.HasPrefix(who[0], "S") {
 		among = "you are someone else"
 	}
-	return fmt.Sprintf("Only %s may %s; %s.", mentions(who), infinitive(verb, s.Target), among)
+	return fmt.Sprintf("Only %s may %s; %s.", mentions(who), infinitive(verb, s.Target, s.Ask != nil), among)
 }
 
 // infinitive says what was to be done, as in "Only … may approve this".
-func infinitive(verb rollout.Verb, target plan.Target) string {
-	switch verb {
-	case VerbDeploy:
+func infinitive(verb rollout.Verb, target plan.Target, asked bool) string {
+	switch {
+	case verb == VerbDeploy:
 		return "deploy to " + target.String()
-	case rollout.VerbAbort:
+	case verb == VerbLock, verb == VerbUnlock:
+		return string(verb) + " " + target.String()
+	case verb == rollout.VerbAbort, verb == rollout.VerbHold && !asked:
 		return "stop rollouts of " + target.String()
-	case rollout.VerbApprove, rollout.VerbReject:
+	case verb == rollout.VerbPause:
+		return "pause rollouts of " + target.String()
+	case verb == rollout.VerbRollback && !asked:
+		return "roll back " + target.String()
+	case verb == rollout.VerbApprove, verb == rollout.VerbReject, verb == rollout.VerbConfirm:
 		return string(verb) + " this"
 	}
 	return "decide about this"

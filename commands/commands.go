@@ -19,7 +19,8 @@ type Request struct {
 	Actor       rollout.Actor
 	Channel     string // ID of the channel it came from
 	ChannelName string
-	Text        string // what stands after /deploy, with entities such as &amp; decoded
+	Text        string // what stands after /deploy or the mention, with entities such as &amp; decoded
+	Mention     bool   // it was typed after the bot's name: the same commands, but for starting a rollout
 	Click       *Click // nil: a command
 	At          time.Time
 }
@@ -30,36 +31,33 @@ type Request struct {
 type Click struct {
 	Verb    rollout.Verb
 	Rollout string
-	Ask     string // "": the button stops the rollout and answers no question
+	Ask     string // "": the button is about the rollout as a whole and answers no question
 	Version int64
 }
 
 // Reply is the answer to a request. Text is plain text in which people are written {@U123}, groups
-// and handles {@@handle}, and times {t:UNIX}. Empty: no answer is needed.
+// and handles {@@handle}, and times {t:UNIX}; what stands in backquotes is shown as code. Empty: no
+// answer is needed.
 type Reply struct {
 	Text   string
-	Public bool // else only the actor sees it
+	Public bool   // else only the actor sees it
+	Chart  *Chart // nil: none
 }
 
-// Engine starts rollouts and passes on what people say to them; *rollout.Engine is one. Its errors
-// of type *rollout.Refusal, *rollout.Failure and *rollout.LockedError are shown to people, the
-// others only to the log.
-type Engine interface {
-	// Start begins a rollout. A repeated Token returns the rollout that the first request began.
-	Start(ctx context.Context, req rollout.Request) (rollout.Rollout, error)
-	// Tell applies what a person said, and returns the rollout as it is then.
-	Tell(ctx context.Context, id string, e rollout.Event) (rollout.Rollout, error)
-	// Load returns a snapshot; rollout.ErrNotFound if there is none.
-	Load(ctx context.Context, id string) (rollout.Rollout, error)
-	// Active returns the rollouts that have not ended, oldest first.
-	Active(ctx context.Context) ([]rollout.Rollout, error)
+// Chart is a line chart in numbers: every series has one value for each label. It has at most 20
+// labels, which are unique, and labels and names have at most 20 characters, as Slack's
+// data_visualization block takes them.
+type Chart struct {
+	Title  string
+	Labels []string
+	Series []Series
+	Alt    string // says what is to be seen, for those who do not see it
 }
 
-// Directory knows who belongs to what.
-type Directory interface {
-	// Member reports whether a user is one of handles or in one of them: "@group", "@user" or IDs.
-	// With no handles it is false.
-	Member(ctx context.Context, userID string, handles []string) (bool, error)
+// Series is one line of a chart. Its values are in percent.
+type Series struct {
+	Name   string
+	Values []float64
 }
 
 // Config is what a Handler works with. All of it is required.
@@ -67,6 +65,9 @@ type Config struct {
 	File      func() *plan.File // the deploy.yaml in force; never nil
 	Engine    Engine
 	Directory Directory
+	Locker    Locker
+	Past      Past
+	Traffic   Traffic
 	Log       *slog.Logger
 }
 
@@ -75,13 +76,6 @@ type Handler struct{ Config }
 
 // New returns a handler.
 func New(c Config) *Handler { return &Handler{c} }
-
-// How long the calls of one request may take. Starting resolves images and reads a baseline from the
-// log; whoever typed the command waits for it.
-const (
-	startTime = 45 * time.Second
-	callTime  = 10 * time.Second
-)
 
 // Handle does what the request asks for, if its actor may, and says how it went. Delivering a
 // request again does nothing twice: a start finds its own rollout, and a click its own answer.
@@ -98,31 +92,24 @@ func (h *Handler) Handle(ctx context.Context, req Request) Reply {
 		return h.deploy(ctx, req, cmd)
 	case Status:
 		return h.status(ctx, req, cmd)
-	case Abort:
-		return h.abort(ctx, req, cmd)
+	case Abort, Pause, Resume, Retry:
+		return h.speak(ctx, req, cmd)
+	case Rollback:
+		return h.rollback(ctx, req, cmd)
+	case Lock:
+		return h.lock(ctx, req, cmd)
+	case Unlock:
+		return h.unlock(ctx, req, cmd)
+	case History:
+		return h.history(ctx, req, cmd)
+	case Plan:
+		return h.dryRun(ctx, req, cmd)
+	case Graph:
+		return h.graph(ctx, req, cmd)
 	case Help:
 		return Reply{Text: help(h.File())}
 	}
 	return Reply{Text: unsupported(cmd.Verb)}
-}
-
-// load, active and tell are the engine's, each with a deadline.
-func (h *Handler) load(ctx context.Context, id string) (rollout.Rollout, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	return h.Engine.Load(ctx, id)
-}
-
-func (h *Handler) active(ctx context.Context) ([]rollout.Rollout, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	return h.Engine.Active(ctx)
-}
-
-func (h *Handler) tell(ctx context.Context, id string, e rollout.Event) (rollout.Rollout, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
-	defer cancel()
-	return h.Engine.Tell(ctx, id, e)
 }
 
 // refused answers a request that was not authorised.
@@ -140,14 +127,53 @@ func (h *Handler) refused(ctx context.Context, req Request, err error) Reply {
 	return Reply{Text: "Could not check whether you may do this. Nothing was done; try again."}
 }
 
-// unread answers when the engine could not even say how things stand.
-func (h *Handler) unread(ctx context.Context, req Request, err error) Reply {
-	h.Log.ErrorContext(ctx, "cannot read rollouts", "actor", req.Actor.ID, "request", req.ID, "err", err)
-	return Reply{Text: "Could not read which rollouts there are. Nothing was done; try again."}
+// What unread can be about.
+const (
+	theRollouts = "which rollouts there are"
+	theLocks    = "the locks"
+	theHistory  = "the history"
+)
+
+// unread answers when it could not even be read how things stand.
+func (h *Handler) unread(ctx context.Context, req Request, what string, err error) Reply {
+	h.Log.ErrorContext(ctx, "cannot read "+what, "actor", req.Actor.ID, "request", req.ID, "err", err)
+	return Reply{Text: fmt.Sprintf("Could not read %s.%s Nothing was done; try again.", what, cause(err))}
 }
 
-// uncertain answers when the engine failed in a way that leaves open what has happened.
+// unseen answers when a service could not be looked at, and nothing has been done yet.
+func (h *Handler) unseen(ctx context.Context, req Request, target plan.Target, err error) Reply {
+	h.Log.WarnContext(ctx, "cannot look at the target", "env", target.Environment, "actor", req.Actor.ID, "request", req.ID, "err", err)
+	if reason, ok := safe(err); ok {
+		return Reply{Text: reason + " Nothing was done."}
+	}
+	return Reply{Text: fmt.Sprintf("Could not look at %s: Google Cloud did not answer as it should. Nothing was done; try again.", target)}
+}
+
+// uncertain answers when a call failed in a way that leaves open what has happened.
 func (h *Handler) uncertain(ctx context.Context, req Request, id, what string, err error) Reply {
 	h.Log.ErrorContext(ctx, "request failed", "actor", req.Actor.ID, "request", req.ID, "rollout", id, "err", err)
-	return Reply{Text: fmt.Sprintf("Something failed while %s, and it is not certain whether it was done. Look with `/deploy status` before you try again.", what)}
+	return Reply{Text: fmt.Sprintf("Something failed while %s, and it is not certain whether it was done.%s Look with `/deploy status` before you try again.", what, cause(err))}
+}
+
+// cause is what the store says of its own failure, behind a space; "" if it says nothing.
+func cause(err error) string {
+	var failed interface {
+		error
+		SafeReason() string
+	}
+	if !errors.As(err, &failed) {
+		return ""
+	}
+	return " " + failed.SafeReason()
+}
+
+// safe returns what an error of the engine says to people, if it is made for them.
+func safe(err error) (string, bool) {
+	if failure, ok := errors.AsType[*rollout.Failure](err); ok {
+		return upper(sentence(failure.Reason)), true
+	}
+	if refusal, ok := errors.AsType[*rollout.Refusal](err); ok {
+		return upper(sentence(refusal.Reason)), true
+	}
+	return "", false
 }

@@ -14,8 +14,11 @@ import (
 func (h *Handler) deploy(ctx context.Context, req Request, cmd Command) Reply {
 	file := h.File()
 	target, ok := findTarget(file, cmd.Target)
-	if !ok {
+	switch {
+	case !ok:
 		return Reply{Text: unknown(file, "command or target", cmd.Target, supported())}
+	case req.Mention:
+		return Reply{Text: fmt.Sprintf("Rollouts are started with `%s`, so that nobody starts one by talking about it. Nothing was started. All other commands work here, too: `/deploy help` lists them.", typedAs(target, cmd.What))}
 	}
 	env := file.Environment(target.Environment)
 	steps, err := file.PlanFor(target)
@@ -24,6 +27,12 @@ func (h *Handler) deploy(ctx context.Context, req Request, cmd Command) Reply {
 	}
 	if err := Authorize(ctx, h.Directory, req.Actor, VerbDeploy, Subject{Environment: env, Target: target}); err != nil {
 		return h.refused(ctx, req, err)
+	}
+	// A store that does not answer is found here, where it is certain that nothing was done yet.
+	if lock, held, err := h.holder(ctx, env.LockTarget(target)); err != nil {
+		return h.unread(ctx, req, theLocks, err)
+	} else if held && lock.Rollout == "" {
+		return Reply{Text: h.locked(ctx, req, lock, "Nothing was started. "+hint(lock))}
 	}
 	channel := channelOf(env, target, req.Channel)
 	starting, cancel := context.WithTimeout(ctx, startTime)
@@ -36,10 +45,28 @@ func (h *Handler) deploy(ctx context.Context, req Request, cmd Command) Reply {
 		return h.notStarted(ctx, req, target, err)
 	}
 	h.Log.InfoContext(ctx, "rollout started", "rollout", r.ID, "env", target.Environment, "actor", req.Actor.ID, "request", req.ID)
+	return Reply{Text: fmt.Sprintf("Starting %s%s.%s", name(&r), cardIn(req, channel, target), failedBefore(&r))}
+}
+
+// typedAs is the command that starts a rollout.
+func typedAs(target plan.Target, what string) string {
+	return strings.TrimSpace(fmt.Sprintf("/deploy %s %s", target, what))
+}
+
+// cardIn says where the card is, if that is not where the command was typed.
+func cardIn(req Request, channel string, target plan.Target) string {
 	if channel == req.Channel || channel == req.ChannelName {
-		return Reply{Text: fmt.Sprintf("Starting %s.", name(&r))}
+		return ""
 	}
-	return Reply{Text: fmt.Sprintf("Starting %s: the card is in %s.", name(&r), channelName(channel, target))}
+	return ": the card is in " + channelName(channel, target)
+}
+
+// failedBefore mentions the question that a rollout of an image that has failed begins with.
+func failedBefore(r *rollout.Rollout) string {
+	if first := r.Phases[0]; !first.Added || first.Name != rollout.PhaseAgain {
+		return ""
+	}
+	return " It asks on its card before it begins, because the last rollout of this image failed."
 }
 
 // channelOf returns where the card goes: the service's channel, the environment's, or the one in
@@ -62,67 +89,15 @@ func channelName(channel string, target plan.Target) string {
 	return "#" + channel
 }
 
-// notStarted answers a deploy that the engine did not start.
+// notStarted answers a deploy or a rollback that the engine did not start.
 func (h *Handler) notStarted(ctx context.Context, req Request, target plan.Target, err error) Reply {
 	var locked *rollout.LockedError
 	if errors.As(err, &locked) {
-		return Reply{Text: h.locked(ctx, req, target, locked.Lock)}
+		return Reply{Text: h.locked(ctx, req, locked.Lock, "Nothing was started. "+hint(locked.Lock))}
 	}
 	if reason, ok := safe(err); ok {
 		h.Log.WarnContext(ctx, "rollout not started", "env", target.Environment, "actor", req.Actor.ID, "request", req.ID, "err", err)
 		return Reply{Text: "Nothing was started. " + reason}
 	}
 	return h.uncertain(ctx, req, "", "starting "+target.String(), err)
-}
-
-// safe returns what an error of the engine says to people, if it is made for them.
-func safe(err error) (string, bool) {
-	if failure, ok := errors.AsType[*rollout.Failure](err); ok {
-		return upper(sentence(failure.Reason)), true
-	}
-	if refusal, ok := errors.AsType[*rollout.Refusal](err); ok {
-		return upper(sentence(refusal.Reason)), true
-	}
-	return "", false
-}
-
-// locked says who holds a lock, since when, and what they are at.
-func (h *Handler) locked(ctx context.Context, req Request, target plan.Target, lock rollout.Lock) string {
-	head := fmt.Sprintf("%s is locked by %s since %s", lock.Target, person(lock.By.ID, req.Actor.ID), clock(lock.Since))
-	if lock.Rollout == "" {
-		return head + lockTerms(lock) + " Nothing was started."
-	}
-	return fmt.Sprintf("%s: %s. Nothing was started. `/deploy status %s` shows it.", head, h.lockedBy(ctx, req, lock.Rollout), target.Environment)
-}
-
-// lockedBy says what the rollout that holds a lock is at, as far as that can be read.
-func (h *Handler) lockedBy(ctx context.Context, req Request, id string) string {
-	r, err := h.load(ctx, id)
-	if err != nil {
-		h.Log.WarnContext(ctx, "cannot load the lock's rollout", "rollout", id, "request", req.ID, "err", err)
-		return "rollout " + id
-	}
-	text := "rollout " + id
-	switch at := position(&r); {
-	case r.Status == rollout.Ended:
-		return text + " has just ended, so try again"
-	case at != "":
-		text += " is at " + at
-	}
-	if asks := waiting(&r); asks != "" {
-		text += " (" + asks + ")"
-	}
-	return text
-}
-
-// lockTerms says why and until when a person holds a lock.
-func lockTerms(lock rollout.Lock) string {
-	until := ", with no end set"
-	if !lock.Expires.IsZero() {
-		until = ", until " + clock(lock.Expires)
-	}
-	if why := plain(lock.Reason); why != "" {
-		return until + ": " + sentence(lock.Reason)
-	}
-	return until + "."
 }

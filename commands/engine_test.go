@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"io"
 	"log/slog"
 	"slices"
 	"testing"
@@ -23,13 +22,18 @@ func start() time.Time { return time.Date(2026, 1, 5, 10, 0, 0, 0, time.UTC) }
 // memory is an engine without a loop: rollouts move when a test applies events to them. What people
 // say goes through rollout.Apply, as in the real one.
 type memory struct {
-	t        *testing.T
-	rollouts []rollout.Rollout
-	started  []rollout.Request
-	told     []rollout.Event
-	err      error                 // of every call but Load, before any effect
-	locked   *rollout.LockedError  // of Start
-	before   func(*memory, string) // is called by Tell first: someone else is faster
+	t          *testing.T
+	rollouts   []rollout.Rollout
+	started    []rollout.Request
+	told       []rollout.Event
+	err        error                // of the engine's calls but Load, before any effect
+	down       bool                 // no call of the store comes through
+	locked     *rollout.LockedError // of Start and Lock: someone was faster
+	locks      []rollout.Lock       // of people
+	past       []rollout.Rollout    // ended elsewhere
+	cloud      cloud                // what serves, and what it got
+	rolledBack []rollout.RollbackRequest
+	before     func(*memory, string) // is called by Tell first: someone else is faster
 }
 
 var errStore = errors.New("redis: connection refused to 10.0.0.7")
@@ -39,8 +43,8 @@ var _ Engine = (*rollout.Engine)(nil)
 func (m *memory) Start(ctx context.Context, req rollout.Request) (rollout.Rollout, error) {
 	m.timed(ctx)
 	switch {
-	case m.err != nil:
-		return rollout.Rollout{}, m.err
+	case m.broken() != nil:
+		return rollout.Rollout{}, m.broken()
 	case m.locked != nil:
 		return rollout.Rollout{}, m.locked
 	}
@@ -49,15 +53,17 @@ func (m *memory) Start(ctx context.Context, req rollout.Request) (rollout.Rollou
 			return r, nil
 		}
 	}
-	services := map[string]rollout.Service{}
+	services, before := map[string]rollout.Service{}, m.cloud.old
 	for _, s := range req.Environment.Services {
 		if req.Target.Service == "" || s.Name == req.Target.Service {
 			services[s.Name] = rollout.Service{
-				Name: s.Name, Stable: rollout.Revision{Name: s.CloudRun + "-00041-abc"},
-				Baseline: &rollout.Baseline{Requests: 1672, Errors: 1204},
+				Name: s.Name, CloudRun: s.CloudRun, Project: s.Project, Region: s.Region, Stable: rollout.Revision{Name: s.CloudRun + "-00041-abc"},
+				Image: rollout.Image{Repository: s.Image, Tag: s.Tag, Digest: digest("b")}, OldImage: s.Image + "@" + digest("a"),
+				Baseline: &before,
 			}
 		}
 	}
+	req.FailedBefore = m.cloud.failedBefore
 	r, _ := rollout.New(req, rollout.NewID(req.Token, 0), services)
 	m.rollouts, m.started = append(m.rollouts, r), append(m.started, req)
 	return r, nil
@@ -65,8 +71,8 @@ func (m *memory) Start(ctx context.Context, req rollout.Request) (rollout.Rollou
 
 func (m *memory) Tell(ctx context.Context, id string, e rollout.Event) (rollout.Rollout, error) {
 	m.timed(ctx)
-	if m.err != nil {
-		return rollout.Rollout{}, m.err
+	if m.broken() != nil {
+		return rollout.Rollout{}, m.broken()
 	}
 	if m.before != nil {
 		m.before(m, id)
@@ -86,6 +92,9 @@ func (m *memory) Tell(ctx context.Context, id string, e rollout.Event) (rollout.
 
 func (m *memory) Load(ctx context.Context, id string) (rollout.Rollout, error) {
 	m.timed(ctx)
+	if m.down {
+		return rollout.Rollout{}, errStore
+	}
 	if r := m.find(id); r != nil {
 		return *r, nil
 	}
@@ -95,7 +104,14 @@ func (m *memory) Load(ctx context.Context, id string) (rollout.Rollout, error) {
 func (m *memory) Active(ctx context.Context) ([]rollout.Rollout, error) {
 	m.timed(ctx)
 	running := slices.Clone(m.rollouts)
-	return slices.DeleteFunc(running, func(r rollout.Rollout) bool { return r.Status == rollout.Ended }), m.err
+	return slices.DeleteFunc(running, func(r rollout.Rollout) bool { return r.Status == rollout.Ended }), m.broken()
+}
+
+func (m *memory) broken() error {
+	if m.down {
+		return errStore
+	}
+	return m.err
 }
 
 func (m *memory) timed(ctx context.Context) {
@@ -179,11 +195,15 @@ func (m *memory) toGate(id string) {
 	m.run(id, "3.3", nil)
 	m.apply(id, rollout.Event{At: start(), Kind: rollout.StepProgress, Step: "3.3", Attempt: 1, Outcome: &rollout.Outcome{
 		State: rollout.StillRunning, Note: "118 requests, 1 error. 6 more clean ones to pass (about 15 s).",
-		Gate: &rollout.Gate{Counts: verdict.Counts{Requests: 118, Errors: 1}},
+		Gate: &rollout.Gate{
+			Revision: "backend-staging-s" + id + "-1", Limit: 0.05, Since: start().Add(-3 * time.Minute), Until: start().Add(-10 * time.Second),
+			Counts: verdict.Counts{Requests: 118, Errors: 1}, Verdict: verdict.Inconclusive, AtMost: 0.053,
+		},
 	}})
 }
 
 func withDeadline(t *testing.T) context.Context {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
@@ -196,11 +216,14 @@ func newHandler(t *testing.T) (*Handler, *memory) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &memory{t: t}
+	m := &memory{t: t, cloud: cloud{t: t, old: rollout.Baseline{Requests: 1672, Errors: 1204}}}
 	return New(Config{
 		File:      func() *plan.File { return file },
 		Engine:    m,
+		Locker:    m,
+		Past:      m,
+		Traffic:   &m.cloud,
 		Directory: groups{"@backend": {"UDEPLOYER", "UAPPROVER"}, "@release-managers": {"UAPPROVER", "UONCALL", "UDEPLOYER"}},
-		Log:       slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log:       slog.New(slog.DiscardHandler),
 	}), m
 }

@@ -7,9 +7,13 @@ import (
 	"slipway/plan"
 )
 
-// supported are the words that a typo may have been meant for.
+// supported are the verbs that are carried out, and the words that a typo may have been meant for.
 func supported() []string {
-	return []string{string(Status), string(Abort), string(Help)}
+	var words []string
+	for _, v := range []Verb{Plan, Status, Graph, History, Abort, Pause, Resume, Retry, Rollback, Lock, Unlock, Help} {
+		words = append(words, string(v))
+	}
+	return words
 }
 
 // help shows the commands on the targets of file, so that its lines can be typed as they are.
@@ -27,11 +31,17 @@ func help(file *plan.File) string {
 		fmt.Sprintf("`/deploy %s`: roll out what the services' own tags point to", target),
 		fmt.Sprintf("`/deploy %s 3f9a1c2`: roll out another tag, or a digest", target),
 		fmt.Sprintf("`/deploy %s`: one service only", service),
-		"`/deploy status`: what is rolling out, how far it is, and who is waited for",
-		fmt.Sprintf("`/deploy status %s`: the same, there only", target),
+		fmt.Sprintf("`/deploy plan %s`: what a rollout would do and how long its verdicts would take; nothing is started", target),
+		fmt.Sprintf("`/deploy status [%s]`: what is rolling out, who is waited for, and what is locked", target),
+		fmt.Sprintf("`/deploy graph %s 1h`: the error rate of what serves", target),
+		fmt.Sprintf("`/deploy history %s`: the last rollouts and how they ended", target),
+		fmt.Sprintf("`/deploy pause %s lunch`, `/deploy resume %s`: start no further step for a while", target, target),
+		fmt.Sprintf("`/deploy retry %s`: try the failed step again", target),
 		fmt.Sprintf("`/deploy abort %s too many errors`: stop, with a reason; traffic goes back to the old revision", target),
+		fmt.Sprintf("`/deploy rollback %s 00041 logins fail`: all traffic to that revision, or without one to the last that passed; needs no approval", service),
+		fmt.Sprintf("`/deploy lock %s load test for 2h`, `/deploy unlock %s`: keep rollouts from starting", target, target),
 		"`/deploy help`: this",
-		"Approving and deciding is done with the buttons on the card.",
+		"Approving and deciding is done with the buttons on the card. In a thread, `@slipway status` and the like do the same.",
 	}
 	if known := targets(file); len(known) > 0 {
 		lines = append(lines, fmt.Sprintf("Targets: %s.", targetList(known)))
@@ -41,12 +51,12 @@ func help(file *plan.File) string {
 
 // unsupported answers a verb that this version does not carry out.
 func unsupported(v Verb) string {
-	text := fmt.Sprintf("This version does not know '%s'. Nothing was done. It can: `/deploy TARGET`, `status`, `abort` and `help`.", v)
+	text := fmt.Sprintf("This version does not know '%s'. Nothing was done. `/deploy help` lists what it can do.", v)
 	switch v {
-	case "approve", "reject", "retry", "promote", "resume":
+	case "approve", "reject", "promote":
 		text += " Approving and deciding is done with the buttons on the card."
-	case "rollback", "pause":
-		text += " `/deploy abort TARGET` stops a rollout and returns its traffic to the old revision."
+	case "steal":
+		text += " `/deploy unlock TARGET` ends the lock of someone else, too."
 	}
 	return text
 }

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -13,8 +15,9 @@ import (
 type Command struct {
 	Verb   Verb
 	Target string // as typed: staging, or staging/backend; "" with Status: everything
-	What   string // a tag or a digest; "": each service's own tag
+	What   string // a tag or a digest, of a rollback a revision; "": what the target's own state says
 	Reason string
+	For    time.Duration // how long a lock lasts, or how far back a graph begins; 0: nothing was said
 }
 
 // Verb is the first word of a command, or Deploy when that is a target.
@@ -22,10 +25,19 @@ type Verb string
 
 // The verbs that this version carries out.
 const (
-	Deploy Verb = "deploy"
-	Status Verb = "status"
-	Abort  Verb = "abort"
-	Help   Verb = "help"
+	Deploy   Verb = "deploy"
+	Plan     Verb = "plan"
+	Status   Verb = "status"
+	Graph    Verb = "graph"
+	History  Verb = "history"
+	Abort    Verb = "abort"
+	Pause    Verb = "pause"
+	Resume   Verb = "resume"
+	Retry    Verb = "retry"
+	Rollback Verb = "rollback"
+	Lock     Verb = "lock"
+	Unlock   Verb = "unlock"
+	Help     Verb = "help"
 )
 
 // typed are the words that begin a command. A word among them is never read as a target or as a tag,
@@ -48,8 +60,13 @@ func mistake(format string, args ...any) error { return Mistake(fmt.Sprintf(form
 // Parse reads what stands after /deploy:
 //
 //	TARGET [WHAT]
+//	plan TARGET [WHAT]
 //	status [TARGET]
-//	abort TARGET [reason …]
+//	graph TARGET [1h]
+//	history|resume|retry|unlock TARGET
+//	abort|pause TARGET [reason …]
+//	rollback TARGET [REVISION] [reason …]
+//	lock TARGET [reason …] [for 2h]
 //	help
 //
 // Of other verbs only the verb is read. Words may be quoted; a quoted word is never a verb. Errors
@@ -66,16 +83,42 @@ func Parse(text string) (Command, error) {
 		return Command{Verb: Help}, nil
 	case !isVerb:
 		return parseDeploy(first, rest)
-	case verb == Status:
-		return parseStatus(rest)
-	case verb == Abort:
-		return parseAbort(rest)
+	case !slices.Contains(supported(), string(verb)), verb == Help:
+		return Command{Verb: verb}, nil
 	}
-	return Command{Verb: verb}, nil
+	target, rest, err := nextWord(rest)
+	switch {
+	case err != nil:
+		return Command{}, err
+	case target.text == "" && verb != Status:
+		return Command{}, mistake("Say which target, as in `/deploy %s staging`. `/deploy help` lists the targets.", verb)
+	}
+	return parseRest(Command{Verb: verb, Target: target.text}, rest)
+}
+
+// parseRest reads what follows the target.
+func parseRest(c Command, text string) (Command, error) {
+	switch c.Verb {
+	case Abort, Pause:
+		c.Reason = reason(text)
+		return c, nil
+	case Rollback:
+		return parseRollback(c, text)
+	case Lock:
+		return parseLock(c, text)
+	case Plan:
+		return parseImage(c, text)
+	case Graph:
+		return parseGraph(c, text)
+	}
+	if extra := plain(text); extra != "" {
+		return Command{}, mistake("'%s' is one word too many: `/deploy %s` takes one target. Nothing was done.", extra, c.Verb)
+	}
+	return c, nil
 }
 
 func parseDeploy(target word, text string) (Command, error) {
-	what, rest, err := nextWord(text)
+	what, _, err := nextWord(text)
 	if err != nil {
 		return Command{}, err
 	}
@@ -85,36 +128,120 @@ func parseDeploy(target word, text string) (Command, error) {
 	if target.text == "" {
 		return Command{}, Mistake("An empty target is none. `/deploy help` lists the targets.")
 	}
+	if strings.EqualFold(target.text, string(Deploy)) && !target.quoted {
+		return Command{}, mistake("Say it once: `%s`. Nothing was done.", strings.TrimSpace("/deploy "+plain(text)))
+	}
+	return parseImage(Command{Verb: Deploy, Target: target.text}, text)
+}
+
+// parseImage reads a tag or a digest and nothing behind it.
+func parseImage(c Command, text string) (Command, error) {
+	what, rest, err := nextWord(text)
+	if err != nil {
+		return Command{}, err
+	}
 	if what.text != "" && !isImage(what.text) {
 		return Command{}, mistake("'%s' is neither a tag nor a digest. Write the tag alone, as in `/deploy %s v1.2.3`, or sha256: and 64 digits.",
-			plain(what.text), plain(target.text))
+			plain(what.text), plain(c.Target))
 	}
 	if extra := plain(rest); extra != "" {
 		return Command{}, mistake("'%s' is one word too many: a target and a tag or digest is all that a deploy takes. Nothing was done.", extra)
 	}
-	return Command{Verb: Deploy, Target: target.text, What: what.text}, nil
+	c.What = what.text
+	return c, nil
 }
 
-func parseStatus(text string) (Command, error) {
-	target, rest, err := nextWord(text)
+// parseRollback takes the word behind the target for a revision if it can be one. A reason's first
+// word that only looks like one makes a clear refusal; the other way round, traffic would go to a
+// revision that nobody asked for.
+func parseRollback(c Command, text string) (Command, error) {
+	first, rest, err := nextWord(text)
 	if err != nil {
 		return Command{}, err
 	}
-	if extra := plain(rest); extra != "" {
-		return Command{}, mistake("'%s' is one word too many: `/deploy status` takes one target.", extra)
+	if isRevision(first.text) {
+		c.What, text = first.text, rest
 	}
-	return Command{Verb: Status, Target: target.text}, nil
+	c.Reason = reason(text)
+	return c, nil
 }
 
-func parseAbort(text string) (Command, error) {
-	target, rest, err := nextWord(text)
-	if err != nil {
-		return Command{}, err
+// isRevision: a revision's name, or the end of it, as in 00041; all that Cloud Run and Slipway give
+// out have a digit.
+func isRevision(text string) bool {
+	return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`).MatchString(text) && strings.ContainsAny(text, "0123456789")
+}
+
+// maxLock is the longest time that a lock with an end may last.
+const maxLock = 30 * 24 * time.Hour
+
+// parseLock reads a reason with "for 2h" before or behind it.
+func parseLock(c Command, text string) (Command, error) {
+	words := strings.Fields(text)
+	for _, span := range lasting(words) {
+		d, ok := period(strings.Join(words[span.from+1:span.to], " "))
+		switch {
+		case !ok:
+			continue
+		case d <= 0 || d > maxLock:
+			return Command{}, Mistake("A lock lasts for some time, and 30 days at most. Without “for …” it stays until someone unlocks. Nothing was done.")
+		}
+		c.For = d
+		text = strings.Join(slices.Concat(words[:span.from], words[span.to:]), " ")
+		break
 	}
-	if target.text == "" {
-		return Command{}, Mistake("Say what to stop, as in `/deploy abort staging`. `/deploy status` lists what is rolling out.")
+	c.Reason = reason(text)
+	return c, nil
+}
+
+// span is a range of words, to excluded.
+type span struct{ from, to int }
+
+// lasting returns where "for 2h" or "for 2 hours" can stand among words: at the end, else at the beginning.
+func lasting(words []string) []span {
+	var spans []span
+	n := len(words)
+	for _, s := range []span{{n - 2, n}, {n - 3, n}, {0, 2}, {0, 3}} {
+		if s.from >= 0 && s.to <= n && strings.EqualFold(words[s.from], "for") {
+			spans = append(spans, s)
+		}
 	}
-	return Command{Verb: Abort, Target: target.text, Reason: reason(rest)}, nil
+	return spans
+}
+
+// period reads 2h, 1h30m, 2d, 90 min, 2 hours.
+func period(text string) (time.Duration, bool) {
+	found := regexp.MustCompile(`^(?:(\d{1,4}) ?(?:d|days?))? ?(?:(\d{1,4}) ?(?:h|hours?))? ?(?:(\d{1,4}) ?(?:m|mins?|minutes?))?$`).
+		FindStringSubmatch(strings.ToLower(text))
+	if found == nil || found[1]+found[2]+found[3] == "" {
+		return 0, false
+	}
+	var total time.Duration
+	for i, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute} {
+		n, _ := strconv.Atoi("0" + found[i+1]) // the pattern has digits only
+		total += time.Duration(n) * unit
+	}
+	return total, true
+}
+
+// How far back a graph may begin. A longer one would read the log for minutes.
+const (
+	minGraph     = 5 * time.Minute
+	maxGraph     = 24 * time.Hour
+	defaultGraph = time.Hour
+)
+
+func parseGraph(c Command, text string) (Command, error) {
+	c.For = defaultGraph
+	if text = strings.TrimSpace(text); text == "" {
+		return c, nil
+	}
+	d, ok := period(text)
+	if !ok || d < minGraph || d > maxGraph {
+		return Command{}, mistake("'%s' is not how far back a graph can begin: from 5m to 24h, as in `/deploy graph %s 1h`.", plain(text), plain(c.Target))
+	}
+	c.For = d
+	return c, nil
 }
 
 // maxReason is how many characters of a reason are kept.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"slipway/plan"
@@ -35,7 +36,28 @@ func TestParse(t *testing.T) {
 		{`abort staging "a" and "b"`, Command{Verb: Abort, Target: "staging", Reason: `"a" and "b"`}},
 		{"abort staging a & b < c > d", Command{Verb: Abort, Target: "staging", Reason: "a & b < c > d"}},
 		{"abort staging two\nlines\x00", Command{Verb: Abort, Target: "staging", Reason: "two lines"}},
-		{"rollback staging", Command{Verb: "rollback"}},
+		{"rollback staging", Command{Verb: Rollback, Target: "staging"}},
+		{"rollback staging 00041", Command{Verb: Rollback, Target: "staging", What: "00041"}},
+		{"rollback staging `backend-staging-00041-abc` logins fail", Command{Verb: Rollback, Target: "staging", What: "backend-staging-00041-abc", Reason: "logins fail"}},
+		{"rollback staging backend-staging-sift25d-1", Command{Verb: Rollback, Target: "staging", What: "backend-staging-sift25d-1"}},
+		{"rollback staging logins fail since 10:00", Command{Verb: Rollback, Target: "staging", Reason: "logins fail since 10:00"}},
+		{`rollback staging "500 errors"`, Command{Verb: Rollback, Target: "staging", Reason: "500 errors"}},
+		{"rollback staging it's late", Command{Verb: Rollback, Target: "staging", Reason: "it's late"}},
+		{"pause staging lunch", Command{Verb: Pause, Target: "staging", Reason: "lunch"}},
+		{"Resume staging", Command{Verb: Resume, Target: "staging"}},
+		{"retry staging/backend", Command{Verb: Retry, Target: "staging/backend"}},
+		{"lock staging", Command{Verb: Lock, Target: "staging"}},
+		{"lock staging for 2h", Command{Verb: Lock, Target: "staging", For: 2 * time.Hour}},
+		{"lock staging load test for 1h30m", Command{Verb: Lock, Target: "staging", Reason: "load test", For: 90 * time.Minute}},
+		{`lock staging "load test" for 2 Hours`, Command{Verb: Lock, Target: "staging", Reason: "load test", For: 2 * time.Hour}},
+		{"lock staging for 2d the weekend", Command{Verb: Lock, Target: "staging", Reason: "the weekend", For: 48 * time.Hour}},
+		{"lock staging waiting for legal", Command{Verb: Lock, Target: "staging", Reason: "waiting for legal"}},
+		{"lock staging for", Command{Verb: Lock, Target: "staging", Reason: "for"}},
+		{"unlock staging", Command{Verb: Unlock, Target: "staging"}},
+		{"history staging", Command{Verb: History, Target: "staging"}},
+		{"plan staging v1.2.3", Command{Verb: Plan, Target: "staging", What: "v1.2.3"}},
+		{"graph staging", Command{Verb: Graph, Target: "staging", For: time.Hour}},
+		{"graph staging 30 min", Command{Verb: Graph, Target: "staging", For: 30 * time.Minute}},
 		{"Freeze all", Command{Verb: "freeze"}},
 		{"approve staging", Command{Verb: "approve"}},
 		{"stagign", Command{Verb: Deploy, Target: "stagign"}},
@@ -60,7 +82,18 @@ func TestParseMistakes(t *testing.T) {
 		{`staging "v1`, "A quote is opened and not closed"},
 		{`""`, "An empty target is none"},
 		{"status staging now", "'now' is one word too many"},
-		{"abort", "Say what to stop"},
+		{"abort", "Say which target, as in `/deploy abort staging`"},
+		{"rollback", "Say which target, as in `/deploy rollback staging`"},
+		{"lock \"\" now", "Say which target"},
+		{"unlock staging please", "'please' is one word too many: `/deploy unlock` takes one target"},
+		{"lock staging for 0m", "30 days at most"},
+		{"lock staging test for 31d", "30 days at most"},
+		{"lock staging for 9999d", "30 days at most"},
+		{"plan staging v1 v2", "'v2' is one word too many"},
+		{"graph staging yesterday", "'yesterday' is not how far back a graph can begin"},
+		{"graph staging 2m", "from 5m to 24h"},
+		{"graph staging 2d", "from 5m to 24h"},
+		{"deploy staging v1", "Say it once: `/deploy staging v1`"},
 		{"staging {@U1}{t:5}", "'{ @U1}{ t:5}'"},
 	}
 	for _, test := range tests {
@@ -107,7 +140,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if cmd.What != "" && !isImage(cmd.What) || utf8.RuneCountInString(cmd.Reason) > maxReason || !utf8.ValidString(cmd.Target+cmd.Reason) {
+		if cmd.What != "" && !isImage(cmd.What) && !isRevision(cmd.What) || cmd.For < 0 || cmd.For > maxLock || utf8.RuneCountInString(cmd.Reason) > maxReason || !utf8.ValidString(cmd.Target+cmd.Reason) {
 			t.Fatalf("Parse(%q) = %+v", text, cmd)
 		}
 		first := strings.ToLower(strings.Join(strings.Fields(text)[:min(1, len(strings.Fields(text)))], ""))

@@ -12,7 +12,15 @@ import (
 	"slipway/rollout"
 )
 
-const golden = "testdata/replies.golden"
+// replyCase is a request and what came before it.
+type replyCase struct {
+	name    string
+	given   func(*Handler, *memory) string // returns the ID of the rollout that is clicked on
+	as      string                         // UDEPLOYER if ""
+	text    string
+	click   *Click // Rollout is filled in, if ""
+	mention bool
+}
 
 // TestReplies compares what people read with testdata/replies.golden; -update rewrites it.
 func TestReplies(t *testing.T) {
@@ -30,8 +38,12 @@ func TestReplies(t *testing.T) {
 		}})
 		return id
 	}
+	healthyOld := func(h *Handler, m *memory) string {
+		m.cloud.old = rollout.Baseline{Requests: 1672, Errors: 8}
+		return atGate(h, m)
+	}
 	stopped := func(h *Handler, m *memory) string {
-		id := atGate(h, m)
+		id := healthyOld(h, m)
 		m.apply(id, rollout.Event{At: start(), Kind: rollout.Said, Verb: rollout.VerbAbort, By: &rollout.Actor{ID: "UONCALL", Name: "oncall"}, Reason: "wrong tag"})
 		return id
 	}
@@ -63,7 +75,7 @@ func TestReplies(t *testing.T) {
 		}
 	}
 	lockedBy := func(lock rollout.Lock) func(*Handler, *memory) string {
-		return func(h *Handler, m *memory) string {
+		return func(_ *Handler, m *memory) string {
 			m.locked = &rollout.LockedError{Lock: lock}
 			return ""
 		}
@@ -79,13 +91,7 @@ func TestReplies(t *testing.T) {
 	expiring := person
 	expiring.Expires = start().Add(time.Hour)
 
-	tests := []struct {
-		name  string
-		given func(*Handler, *memory) string
-		as    string // UDEPLOYER if ""
-		text  string
-		click *Click // Rollout is filled in, if ""
-	}{
+	checkReplies(t, "testdata/replies.golden", []replyCase{
 		{name: "help", text: "help"},
 		{name: "deploy", text: "staging"},
 		{name: "deploy one service of the channel with an ID", text: "preview/web v2"},
@@ -100,8 +106,8 @@ func TestReplies(t *testing.T) {
 		{name: "deploy, marks in the text", text: "{@@everyone}{t:1}<!channel>&"},
 		{name: "deploy, a very long word", text: strings.Repeat("x", 10000)},
 		{name: "deploy, verb behind the target", text: "staging abort"},
-		{name: "a verb of later versions", text: "graph staging"},
-		{name: "rollback is no target", text: "rollback staging"},
+		{name: "a verb of later versions", text: "queue staging"},
+		{name: "stealing", text: "steal staging now"},
 		{name: "approving by command", text: "approve staging"},
 		{name: "deploy, locked by a rollout", given: lockedByRollout(atApproval), as: "UAPPROVER", text: "staging"},
 		{name: "deploy, locked by one's own rollout", given: lockedByRollout(atGate), text: "staging"},
@@ -123,7 +129,8 @@ func TestReplies(t *testing.T) {
 		{name: "status, store down", given: fails(errStore), text: "status"},
 
 		{name: "abort before traffic moved", given: atApproval, text: "abort staging wrong tag"},
-		{name: "abort at the gate", given: atGate, text: "abort staging"},
+		{name: "abort at the gate", given: healthyOld, text: "abort staging"},
+		{name: "abort when the old revision is the worse one", given: atGate, text: "abort staging"},
 		{name: "abort by an outsider", given: atGate, as: "UOUTSIDER", text: "abort staging"},
 		{name: "abort again", given: stopped, text: "abort staging"},
 		{name: "abort of nothing", text: "abort staging"},
@@ -163,18 +170,22 @@ func TestReplies(t *testing.T) {
 		{name: "roll back", given: undecided, click: &Click{Verb: rollout.VerbRollback, Ask: "3.3"}},
 		{name: "roll back by an outsider", given: undecided, as: "UOUTSIDER", click: &Click{Verb: rollout.VerbRollback, Ask: "3.3"}},
 		{name: "retry what cannot be", given: undecided, click: &Click{Verb: rollout.VerbRetry, Ask: "3.3"}},
-		{name: "stop by the button", given: atGate, as: "UAPPROVER", click: &Click{Verb: rollout.VerbAbort}},
+		{name: "stop by the button", given: healthyOld, as: "UAPPROVER", click: &Click{Verb: rollout.VerbAbort}},
 		{name: "stop by the button again", given: stopped, click: &Click{Verb: rollout.VerbAbort}},
 		{name: "stop what has ended", given: expired, click: &Click{Verb: rollout.VerbAbort}},
 		{name: "a button of another question", given: atGate, click: &Click{Verb: rollout.VerbExtend, Ask: "9.9"}},
 		{name: "a button without its question", given: atGate, click: &Click{Verb: rollout.VerbHold}},
 		{name: "a card of a rollout long gone", click: &Click{Verb: rollout.VerbAbort, Rollout: "zzzzzz"}},
-	}
+	})
+}
 
+// checkReplies compares what people read with a golden file.
+func checkReplies(t *testing.T, golden string, tests []replyCase) {
+	t.Helper()
 	var all strings.Builder
 	for _, test := range tests {
 		h, m := newHandler(t)
-		req := Request{ID: "envelope-1", Actor: rollout.Actor{ID: cmp.Or(test.as, "UDEPLOYER"), Name: "someone"}, Channel: "C1", ChannelName: "general", Text: test.text, At: start()}
+		req := Request{ID: "envelope-1", Actor: rollout.Actor{ID: cmp.Or(test.as, "UDEPLOYER"), Name: "someone"}, Channel: "C1", ChannelName: "general", Text: test.text, Mention: test.mention, At: start()}
 		id := ""
 		if test.given != nil {
 			id = test.given(h, m)
@@ -184,10 +195,10 @@ func TestReplies(t *testing.T) {
 			c.Rollout, req.Click = cmp.Or(c.Rollout, id), &c
 		}
 		reply := h.Handle(t.Context(), req)
-		if strings.Contains(reply.Text, "10.0.0.7") || reply.Public || reply.Text == "" {
+		if strings.Contains(reply.Text, "10.0.0.7") || reply.Text == "" {
 			t.Errorf("%s: %+v", test.name, reply)
 		}
-		fmt.Fprintf(&all, "== %s\n%s\n\n", test.name, readable(reply.Text))
+		fmt.Fprintf(&all, "== %s%s\n%s\n\n", test.name, seenBy(reply), readable(reply.Text))
 	}
 	if *update {
 		if err := os.WriteFile(golden, []byte(all.String()), 0o644); err != nil {
@@ -198,12 +209,20 @@ func TestReplies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compare(t, all.String(), string(want))
+	compare(t, golden, all.String(), string(want))
+}
+
+// seenBy marks an answer that the whole channel sees.
+func seenBy(reply Reply) string {
+	if reply.Public {
+		return " (public)"
+	}
+	return ""
 }
 
 // readable writes the times near start as people will see them, so that the golden file can be read.
 func readable(text string) string {
-	for minute := -10; minute <= 90; minute++ {
+	for minute := -10; minute <= 130; minute++ {
 		at := start().Add(time.Duration(minute) * time.Minute)
 		text = strings.ReplaceAll(text, fmt.Sprintf("{t:%d}", at.Unix()), at.Format("{15:04}"))
 	}
@@ -211,7 +230,7 @@ func readable(text string) string {
 }
 
 // compare reports each section that differs.
-func compare(t *testing.T, got, want string) {
+func compare(t *testing.T, golden, got, want string) {
 	t.Helper()
 	wanted := map[string]bool{}
 	for section := range strings.SplitSeq(want, "== ") {

@@ -14,34 +14,58 @@ import (
 // maxShown is how many rollouts a status describes.
 const maxShown = 10
 
-// status describes the rollouts under way, everywhere or about one target.
+// status describes the rollouts under way and the locks of people, everywhere or about one target.
 func (h *Handler) status(ctx context.Context, req Request, cmd Command) Reply {
 	file, where := h.File(), "Nothing is rolling out."
-	var target plan.Target
+	concerns := func(plan.Target) bool { return true }
 	if cmd.Target != "" {
-		var ok bool
-		if target, ok = findTarget(file, cmd.Target); !ok {
+		target, ok := findTarget(file, cmd.Target)
+		if !ok {
 			return Reply{Text: unknown(file, "target", cmd.Target, nil)}
 		}
 		where = fmt.Sprintf("Nothing is rolling out to %s.", target)
+		concerns = func(t plan.Target) bool { return overlap(t, target) }
 	}
 	active, err := h.active(ctx)
 	if err != nil {
-		return h.unread(ctx, req, err)
+		return h.unread(ctx, req, theRollouts, err)
 	}
 	var paragraphs []string
 	for _, r := range active {
-		if cmd.Target == "" || overlap(r.Target, target) {
+		if concerns(r.Target) {
 			paragraphs = append(paragraphs, describe(&r))
 		}
 	}
 	switch more := len(paragraphs) - maxShown; {
 	case len(paragraphs) == 0:
-		return Reply{Text: where}
+		paragraphs = []string{where}
 	case more > 0:
 		paragraphs = append(paragraphs[:maxShown], fmt.Sprintf("And %d more: `/deploy status TARGET` shows those of one target.", more))
 	}
-	return Reply{Text: strings.Join(paragraphs, "\n\n")}
+	return Reply{Text: strings.Join(append(paragraphs, h.peoplesLocks(ctx, req, concerns)...), "\n\n")}
+}
+
+// peoplesLocks describes the locks of people; those of rollouts are described with them.
+func (h *Handler) peoplesLocks(ctx context.Context, req Request, concerns func(plan.Target) bool) []string {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	locks, err := h.Locker.Locks(ctx)
+	if err != nil {
+		return []string{h.unread(ctx, req, theLocks, err).Text}
+	}
+	var lines []string
+	for _, lock := range locks {
+		if lock.Rollout == "" && concerns(lock.Target) {
+			lines = append(lines, lockedSince(lock, req)+lockTerms(lock, req.At))
+		}
+	}
+	switch more := len(lines) - maxShown; {
+	case len(lines) == 0:
+		return nil
+	case more > 0:
+		lines = append(lines[:maxShown], fmt.Sprintf("And %d more locks.", more))
+	}
+	return []string{strings.Join(lines, "\n")}
 }
 
 // overlap reports whether two targets have a service in common.
@@ -53,12 +77,12 @@ func overlap(a, b plan.Target) bool {
 func describe(r *rollout.Rollout) string {
 	parts := []string{headline(r)}
 	if asks := waiting(r); asks != "" {
-		parts = append(parts, upper(asks)+".")
+		parts = append(parts, dotted(upper(asks)))
 	} else if note := progress(r); note != "" {
 		parts = append(parts, note)
 	}
 	for _, service := range slices.Sorted(maps.Keys(r.Services)) {
-		parts = append(parts, traffic(r, service))
+		parts = append(parts, traffic(r, service)+".")
 	}
 	parts = append(parts, fmt.Sprintf("Started by %s at %s.", mention(r.By.ID), clock(r.Created)))
 	return strings.Join(parts, " ")
@@ -66,7 +90,19 @@ func describe(r *rollout.Rollout) string {
 
 // headline says which rollout it is and how it stands.
 func headline(r *rollout.Rollout) string {
-	return fmt.Sprintf("%s (%s): %s", name(r), r.ID, standing(r))
+	what := name(r)
+	if r.Kind == rollout.Rollback {
+		what = "Rollback of " + what
+	}
+	return fmt.Sprintf("%s (%s): %s", what, r.ID, standing(r))
+}
+
+// title names r in a sentence: the rollout of backend on staging.
+func title(r *rollout.Rollout) string {
+	if r.Kind == rollout.Rollback {
+		return "the rollback of " + name(r)
+	}
+	return "the rollout of " + name(r)
 }
 
 // name says what is rolled out where: backend on staging.
@@ -90,36 +126,52 @@ func standing(r *rollout.Rollout) string {
 		return "going back to the old revision. " + sentence(r.Stop.Reason)
 	case r.Stop != nil:
 		return "stopping. " + sentence(r.Stop.Reason)
+	case isPaused(r):
+		return "paused" + at + "."
 	case r.Status != rollout.Waiting:
 		return "running" + at + "."
 	}
+	return waitsFor(r) + at + "."
+}
+
+func isPaused(r *rollout.Rollout) bool {
+	return slices.ContainsFunc(r.Asks, func(a rollout.Ask) bool { return a.Answer == nil && a.Kind == rollout.AskPause })
+}
+
+// waitsFor says what keeps a rollout from going on.
+func waitsFor(r *rollout.Rollout) string {
 	for _, a := range r.Asks {
-		if a.Answer == nil && a.Kind == rollout.AskApproval {
-			return "waiting for approval" + at + "."
+		switch {
+		case a.Answer != nil:
+		case a.Kind == rollout.AskApproval:
+			return "waiting for approval"
+		case a.Kind == rollout.AskManual:
+			return "waiting for something that a person has to do"
 		}
 	}
-	return "waiting for a decision" + at + "."
+	return "waiting for a decision"
 }
 
 // position is the phase that a rollout is in: "phase 2 of 4, Approval". Phases that the rollout added
 // to its plan have a name only. It is "" when all is done.
 func position(r *rollout.Rollout) string {
-	current, planned := -1, 0
+	var current *rollout.Phase
+	at, planned := 0, 0
 	for i, p := range r.Phases {
 		if !p.Added {
 			planned++
 		}
-		if current < 0 && unfinished(r, p) {
-			current = i
+		if current == nil && unfinished(r, p) {
+			current, at = &r.Phases[i], planned
 		}
 	}
 	switch {
-	case current < 0:
+	case current == nil:
 		return ""
-	case r.Phases[current].Added:
-		return plain(r.Phases[current].Name)
+	case current.Added:
+		return plain(current.Name)
 	}
-	return fmt.Sprintf("phase %d of %d, %s", current+1, planned, plain(r.Phases[current].Name))
+	return fmt.Sprintf("phase %d of %d, %s", at, planned, plain(current.Name))
 }
 
 // unfinished reports whether a phase has steps left, or one whose end is being asked about.
@@ -161,7 +213,7 @@ func waiting(r *rollout.Rollout) string {
 			text += fmt.Sprintf(", %d of %d approvals given,", len(a.Votes), a.Required)
 		}
 		text += " until " + clock(a.Deadline)
-		if a.Kind == rollout.AskDecision {
+		if a.Kind != rollout.AskApproval {
 			text += ": " + strings.TrimRight(sentence(a.Question), ".")
 		}
 		open = append(open, text)
@@ -184,19 +236,30 @@ func askedOf(r *rollout.Rollout, a *rollout.Ask) string {
 // traffic says how much of a service's traffic is on the new revision, and the error rates, old → new.
 func traffic(r *rollout.Rollout, service string) string {
 	s := r.Services[service]
-	text := fmt.Sprintf("%d%% on new", s.Percent)
-	if len(r.Services) > 1 {
-		text = service + ": " + text
+	text := fmt.Sprintf("%d%% on new; %s", s.Percent, rates(r, service))
+	if r.Kind == rollout.Rollback {
+		text = fmt.Sprintf("Going back to %s from %s: %d%% there", s.Candidate.Name, s.Stable.Name, s.Percent)
 	}
-	if b := s.Baseline; b != nil && b.Requests > 0 {
-		text += fmt.Sprintf("; errors %s (%s of %s)", rollout.Percent(rollout.Share(b.Errors, b.Requests)), rollout.Count(b.Errors), rollout.Count(b.Requests))
-	} else {
-		text += "; errors of the old revision unknown"
+	if len(r.Services) > 1 {
+		return service + ": " + text
+	}
+	return text
+}
+
+// rates are a service's error rates, old → new as far as they are known.
+func rates(r *rollout.Rollout, service string) string {
+	text := "errors of the old revision unknown"
+	if b := r.Services[service].Baseline; b != nil && b.Requests > 0 {
+		text = "errors " + rate(b.Errors, b.Requests)
 	}
 	if g := lastGate(r, service); g != nil && g.Counts.Requests > 0 {
-		text += fmt.Sprintf(" → %s (%s of %s)", rollout.Percent(rollout.Share(g.Counts.Errors, g.Counts.Requests)), rollout.Count(g.Counts.Errors), rollout.Count(g.Counts.Requests))
+		text += " → " + rate(g.Counts.Errors, g.Counts.Requests)
 	}
-	return text + "."
+	return text
+}
+
+func rate(errors, requests int64) string {
+	return fmt.Sprintf("%s (%s of %s)", rollout.Percent(rollout.Share(errors, requests)), rollout.Count(errors), rollout.Count(requests))
 }
 
 // lastGate is the newest error rate of a service's new revision.

@@ -16,7 +16,11 @@ func plain(text string) string {
 
 // sentence is plain for texts that are sentences by themselves, such as a step's note.
 func sentence(text string) string {
-	text = cut(unmarked(oneLine(text)), 300)
+	return dotted(cut(unmarked(oneLine(text)), 300))
+}
+
+// dotted ends a sentence that has no end yet.
+func dotted(text string) string {
 	if text != "" && !strings.ContainsAny(text[len(text)-1:], ".!?") && !strings.HasSuffix(text, "…") {
 		text += "."
 	}
@@ -81,6 +85,18 @@ func enumerate(list []string, last string) string {
 
 // clock writes a time of day in Reply's notation.
 func clock(t time.Time) string { return "{t:" + strconv.FormatInt(t.Unix(), 10) + "}" }
+
+// moment writes a time in Reply's notation, with its day unless that is clear from now.
+func moment(t, now time.Time) string {
+	if now.Sub(t).Abs() < 18*time.Hour {
+		return clock(t)
+	}
+	return day(t)
+}
+
+// day writes a date and a time for lists that go back further than a day. Reply's notation has times
+// of day only, so it is UTC and says so.
+func day(t time.Time) string { return t.UTC().Format("Jan 2 15:04") + " UTC" }
 
 // upper makes the first letter of a sentence a capital.
 func upper(text string) string {

@@ -21,7 +21,7 @@ func (c check) Find(context.Context, rollout.Task) (string, bool, error) { retur
 func (c check) Start(ctx context.Context, t rollout.Task) (string, error) {
 	seen, err := c.look(ctx, t)
 	if err != nil {
-		return "", err
+		return "", patience(t).end(err, serviceSubject(t.Services[t.Step.Service()]))
 	}
 	handle, err := json.Marshal(seen)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,8 @@ type world struct {
 	fake    *fakegcp.Cloud
 	cloud   *Cloud
 	service rollout.Service // as Inspect saw it, and as the steps changed it
+	next    fakegcp.Behavior
+	others  int // deploys by someone else so far
 }
 
 // spec is the service as deploy.yaml has it.
@@ -65,6 +68,12 @@ func inWorldWith(t *testing.T, cfg fakegcp.Config, next fakegcp.Behavior, test f
 
 func newWorld(t *testing.T, cfg fakegcp.Config, next fakegcp.Behavior) *world {
 	t.Helper()
+	return newWorldOf(t, cfg, next, nil)
+}
+
+// newWorldOf makes a world whose service had earlier revisions.
+func newWorldOf(t *testing.T, cfg fakegcp.Config, next fakegcp.Behavior, earlier []fakegcp.RevisionSpec) *world {
+	t.Helper()
 	network := memnet.New()
 	cfg.Project, cfg.Region, cfg.Seed = project, region, 7
 	cfg.Listen = func(host string) (net.Listener, string, error) {
@@ -75,15 +84,18 @@ func newWorld(t *testing.T, cfg fakegcp.Config, next fakegcp.Behavior) *world {
 	old := fakegcp.Behavior{ErrorRate: 0.72, Exception: "ModuleNotFoundError: No module named 'auth_service'"}
 	addImage(t, fake, "old", old)
 	addImage(t, fake, "new", next)
-	must(t, fake.AddService(fakegcp.ServiceSpec{Name: cloudRun, Image: repository + ":old", RPS: 20}))
+	must(t, fake.AddService(fakegcp.ServiceSpec{Name: cloudRun, Image: repository + ":old", RPS: 20, Revisions: earlier}))
 	must(t, fake.AddJob(fakegcp.JobSpec{Name: "backend-tests", Image: repository + ":old"}))
 	ctx, cancel := context.WithCancel(t.Context())
 	fake.Start(ctx)
 
 	server := fake.Server()
-	go server.Serve(listen(t, network, "gcp.test:443"))
+	var serving sync.WaitGroup
+	api := listen(t, network, "gcp.test:443")
+	serving.Go(func() { _ = server.Serve(api) })
 	registry := &http.Server{Handler: fake.RegistryHandler()}
-	go registry.Serve(listen(t, network, "registry.test:80"))
+	images := listen(t, network, "registry.test:80")
+	serving.Go(func() { _ = registry.Serve(images) })
 
 	cloud, err := Open(t.Context(), Config{Endpoint: "gcp.test:443", Registry: "registry.test:80", Dial: network.Dial})
 	must(t, err)
@@ -93,8 +105,9 @@ func newWorld(t *testing.T, cfg fakegcp.Config, next fakegcp.Behavior) *world {
 		fake.Close()
 		server.Stop()
 		must(t, registry.Close())
+		serving.Wait()
 	})
-	return &world{t: t, fake: fake, cloud: cloud}
+	return &world{t: t, fake: fake, cloud: cloud, next: next}
 }
 
 func listen(t *testing.T, network *memnet.Network, addr string) net.Listener {
@@ -125,12 +138,14 @@ func (w *world) task(step plan.Step, attempt int) rollout.Task {
 	}
 }
 
-// begin does what the engine does until a handle is there: precondition, start, and on a passing
-// error find before start again.
+// begin does what the engine does until a handle is there: precondition, within a minute; start, and on
+// a passing error find before start again.
 func (w *world) begin(ctx context.Context, t rollout.Task) (string, error) {
 	action := w.cloud.Actions()[t.Step.Kind]
 	if fencer, ok := action.(rollout.Fencer); ok && t.Fence == "" {
-		fence, err := patiently(func() (string, error) { return fencer.Precondition(ctx, t) })
+		limited, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		fence, err := patiently(func() (string, error) { return fencer.Precondition(limited, t) })
 		if err != nil {
 			return "", err
 		}
@@ -194,9 +209,9 @@ func (w *world) learn(change *rollout.ServiceChange) {
 	}
 }
 
-// patiently repeats what fails in passing, as the engine does, for two minutes.
+// patiently repeats what fails in passing, as the engine does, for some minutes.
 func patiently[T any](do func() (T, error)) (T, error) {
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(4 * time.Minute)
 	for {
 		result, err := do()
 		if err == nil || asFailure(err) != nil || time.Now().After(deadline) {

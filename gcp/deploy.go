@@ -52,10 +52,10 @@ func (a deployAction) Precondition(ctx context.Context, t rollout.Task) (string,
 	}
 	svc, err := a.service(ctx, s)
 	if err != nil {
-		return "", err
+		return "", lastWord(ctx, err, serviceSubject(s))
 	}
 	if !settled(svc) {
-		return "", fmt.Errorf("%s is being changed; waiting until Cloud Run is done", s.Name)
+		return "", unsettled(ctx, s, svc)
 	}
 	if now := serving(svc); now != s.Stable.Name {
 		return "", changed(s, svc, fmt.Sprintf("%s serves in place of %s", orNothing(now), s.Stable.Name))
@@ -63,28 +63,43 @@ func (a deployAction) Precondition(ctx context.Context, t rollout.Task) (string,
 	return svc.GetEtag(), nil
 }
 
-// Find looks for the revision, or for the service's template that asks for it.
+// Find looks for the revision, or for the service's template that asks for it. A revision of the name
+// that somebody else made is a *rollout.Failure.
 func (a deployAction) Find(ctx context.Context, t rollout.Task) (string, bool, error) {
 	s, err := taskService(t, t.Step.Deploy.Service)
 	if err != nil {
 		return "", false, err
 	}
+	handle, found, err := a.find(ctx, t, s)
+	return handle, found, patience(t).end(err, serviceSubject(s))
+}
+
+func (a deployAction) find(ctx context.Context, t rollout.Task, s rollout.Service) (string, bool, error) {
 	name := RevisionName(s.CloudRun, t.Key)
 	svc, err := a.service(ctx, s)
 	if err != nil {
 		return "", false, err
 	}
-	if short(svc.GetTemplate().GetRevision()) == name {
+	template := svc.GetTemplate()
+	if short(template.GetRevision()) == name && ours(t.Key, template.GetLabels(), template.GetAnnotations()) {
 		return byState, true, nil
 	}
-	_, err = a.revision(ctx, s, name)
-	switch status.Code(err) {
-	case codes.OK:
-		return byState, true, nil
-	case codes.NotFound:
+	rev, err := a.revision(ctx, s, name)
+	switch {
+	case status.Code(err) == codes.NotFound:
 		return "", false, nil
+	case err != nil:
+		return "", false, explain(err, serviceSubject(s))
+	case !ours(t.Key, rev.GetLabels(), rev.GetAnnotations()):
+		return "", false, taken(s, rev)
 	}
-	return "", false, explain(err, serviceSubject(s))
+	return byState, true, nil
+}
+
+// ours reports whether a revision, or the template of one, is marked as made by the attempt's rollout.
+// The attempt itself is in the name.
+func ours(key rollout.Key, labels, annotations map[string]string) bool {
+	return labels[idLabel] == key.Rollout || annotations[keyNote] == key.String()
 }
 
 // Start asks for the candidate.
@@ -93,6 +108,11 @@ func (a deployAction) Start(ctx context.Context, t rollout.Task) (string, error)
 	if err != nil {
 		return "", err
 	}
+	handle, err := a.make(ctx, t, s)
+	return handle, patience(t).end(err, serviceSubject(s))
+}
+
+func (a deployAction) make(ctx context.Context, t rollout.Task, s rollout.Service) (string, error) {
 	svc, err := a.service(ctx, s)
 	if err != nil {
 		return "", err
@@ -109,10 +129,13 @@ func (a deployAction) Start(ctx context.Context, t rollout.Task) (string, error)
 // adopt asks, after a refusal, whether the candidate is there all the same: an answer that was lost
 // makes the repetition fail with a used name or an old etag.
 func (a deployAction) adopt(ctx context.Context, t rollout.Task, s rollout.Service, refusal error) (string, error) {
+	if why := status.Convert(refusal); why.Code() == codes.InvalidArgument && causeByText(why.Message()) != unknownCause {
+		return "", failedStart{service: s, name: RevisionName(s.CloudRun, t.Key), opErr: why.Proto()}.failure()
+	}
 	if status.Code(refusal) != codes.AlreadyExists && !stale(refusal) {
 		return "", explain(refusal, serviceSubject(s))
 	}
-	handle, found, err := a.Find(ctx, t)
+	handle, found, err := a.find(ctx, t, s)
 	if err != nil || found {
 		return handle, err
 	}
@@ -194,7 +217,7 @@ func (a deployAction) Poll(ctx context.Context, t rollout.Task, handle string) (
 	if err != nil {
 		return rollout.Outcome{}, err
 	}
-	running := rollout.Outcome{State: rollout.StillRunning, Note: "Starting " + name + ".", Again: pollPause}
+	running := rollout.Outcome{State: rollout.StillRunning, Note: atWork("Starting "+name, t, handle, time.Now()), Again: pollPause}
 	if !done {
 		return running, nil
 	}
@@ -202,23 +225,34 @@ func (a deployAction) Poll(ctx context.Context, t rollout.Task, handle string) (
 	if err != nil {
 		return rollout.Outcome{}, err
 	}
-	switch deployed(svc, s, name) {
-	case deployedOver:
+	state := deployed(svc, s, name)
+	switch {
+	case state == deployedOver:
 		return rollout.Outcome{}, changed(s, svc, fmt.Sprintf("%s was deployed over %s", short(svc.GetLatestCreatedRevision()), name))
-	case deployFailed:
-		return rollout.Outcome{}, a.whyNotReady(ctx, s, svc, name, opErr)
-	case deployRunning:
-		if opErr != nil {
-			return rollout.Outcome{}, a.whyNotReady(ctx, s, svc, name, opErr)
+	case state == deployFailed || state == deployRunning && opErr != nil:
+		if justFailed(svc, time.Now()) {
+			running.Note = name + " did not start; reading its log."
+			return running, nil
 		}
+		return rollout.Outcome{}, a.whyNotReady(ctx, s, svc, name, opErr)
+	case state == deployRunning:
 		return running, nil
 	}
 	candidate := rollout.Revision{Name: name, URL: tagURL(svc, name)}
 	return rollout.Outcome{
 		State:  rollout.Passed,
 		Note:   name + " is ready. It gets no traffic yet.",
+		Detail: sendAll(s, s.Stable.Name),
 		Change: &rollout.ServiceChange{Service: s.Name, Candidate: &candidate},
 	}, nil
+}
+
+// justFailed reports whether a failure is so young that the last lines of the log, which say why, may
+// not be readable yet.
+func justFailed(svc *runpb.Service, now time.Time) bool {
+	at := svc.GetTerminalCondition().GetLastTransitionTime()
+	ago := now.Sub(at.AsTime())
+	return at.IsValid() && ago >= 0 && ago < logPatience
 }
 
 // deployment is how a service stands with a candidate.
@@ -281,36 +315,28 @@ func (c *Cloud) operation(ctx context.Context, handle string) (done bool, failur
 // whyNotReady collects what is known of a candidate that failed, its log's end included. None of it
 // is needed for the failure itself, so that errors on the way are left to the log.
 func (c *Cloud) whyNotReady(ctx context.Context, s rollout.Service, svc *runpb.Service, name string, opErr *statuspb.Status) error {
-	conditions := svc.GetConditions()
-	if terminal := svc.GetTerminalCondition(); terminal != nil {
-		conditions = append(conditions, terminal)
-	}
-	if rev, err := c.revision(ctx, s, name); err == nil {
-		conditions = append(rev.GetConditions(), conditions...)
-	} else {
+	f := failedStart{service: s, name: name, account: svc.GetTemplate().GetServiceAccount(), opErr: opErr}
+	rev, err := c.revision(ctx, s, name)
+	if err != nil {
 		c.log.WarnContext(ctx, "no conditions of the failed revision", "revision", name, "err", err)
 	}
-	failure := notReady(s, name, conditions, opErr)
-	lines, err := c.tail(ctx, s.Project, revisionLines(s, name), tailLines)
-	if err != nil {
+	f.conditions = append(rev.GetConditions(), svc.GetConditions()...)
+	if terminal := svc.GetTerminalCondition(); terminal != nil {
+		f.conditions = append(f.conditions, terminal)
+	}
+	if f.lines, err = c.tail(ctx, s.Project, revisionLines(s, name), tailLines); err != nil {
 		c.log.WarnContext(ctx, "no log of the failed revision", "revision", name, "err", err)
+		f.noLog = problem(err)
+		if failure := asFailure(err); failure != nil {
+			f.noLog = paragraphs(failure.Reason, failure.Detail)
+		}
 	}
-	if len(lines) > 0 {
-		failure.Detail = strings.TrimSpace(failure.Detail + "\n" + strings.Join(lines, "\n"))
-	}
-	return failure
+	return f.failure()
 }
 
 // Cancel does nothing: a candidate without traffic harms nobody, and Cloud Run cannot take an update
 // back.
 func (a deployAction) Cancel(context.Context, rollout.Task, string) error { return nil }
-
-func orNothing(name string) string {
-	if name == "" {
-		return "nothing"
-	}
-	return name
-}
 
 var _ interface {
 	rollout.Action

@@ -98,7 +98,7 @@ func TestCauseOf(t *testing.T) {
 			if got := causeOf([]*runpb.Condition{arm.condition}, arm.message); got != arm.want {
 				t.Errorf("%q, want %q", got, arm.want)
 			}
-			if arm.want.sentence() == "" {
+			if (failedStart{}).sentence(arm.want) == "" {
 				t.Error("no sentence")
 			}
 		})
@@ -112,7 +112,10 @@ func TestCauseOf(t *testing.T) {
 
 func TestNotReadyKeepsTheLongestMessage(t *testing.T) {
 	opErr := &statuspb.Status{Code: int32(codes.FailedPrecondition), Message: "Revision 'x' is not ready"}
-	err := notReady(stableOld(), "x", []*runpb.Condition{condition("Revision 'x' is not ready: image gone", common(runpb.Condition_CONTAINER_MISSING))}, opErr)
+	err := failedStart{
+		name: "x", opErr: opErr,
+		conditions: []*runpb.Condition{condition("Revision 'x' is not ready: image gone", common(runpb.Condition_CONTAINER_MISSING))},
+	}.failure()
 	if err.Label != "image_missing" || err.Detail != "Revision 'x' is not ready: image gone" || status.Code(err.Err) != codes.FailedPrecondition {
 		t.Errorf("%+v", err)
 	}
@@ -178,7 +181,7 @@ func TestMainContainer(t *testing.T) {
 }
 
 func TestSeconds(t *testing.T) {
-	for d, want := range map[time.Duration]string{40 * time.Second: "40 s", 130 * time.Second: "2m10s", 1499 * time.Millisecond: "1 s"} {
+	for d, want := range map[time.Duration]string{40 * time.Second: "40 s", 130 * time.Second: "2m10s", 5 * time.Minute: "5m", time.Hour: "1h0m", 1499 * time.Millisecond: "1 s"} {
 		if got := seconds(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}

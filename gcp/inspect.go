@@ -20,36 +20,52 @@ const (
 )
 
 // Inspect implements rollout.Inspector. A baseline that cannot be read is a Problem in the answer,
-// not an error: a service may be rolled out without one.
+// not an error: a service may be rolled out without one. Nobody repeats an Inspect, so that every
+// error is final and says so.
 func (c *Cloud) Inspect(ctx context.Context, p plan.Service, what string, now time.Time) (rollout.Service, error) {
-	s := rollout.Service{Name: p.Name, CloudRun: p.CloudRun, Project: p.Project, Region: p.Region}
-	var svc *runpb.Service
+	var image rollout.Image
+	var s rollout.Service
 	both, bothCtx := errgroup.WithContext(ctx)
 	both.Go(func() (err error) {
-		s.Image, err = c.registry.resolve(bothCtx, p.Image, cmp.Or(what, p.Tag, "latest"))
+		image, err = c.registry.resolve(bothCtx, p.Image, cmp.Or(what, p.Tag, "latest"))
 		return err
 	})
-	both.Go(func() (err error) {
-		svc, err = c.service(bothCtx, rollout.Service{CloudRun: p.CloudRun, Project: p.Project, Region: p.Region})
+	both.Go(func() error {
+		svc, err := c.service(bothCtx, inspected(p))
+		if err != nil {
+			return err
+		}
+		s, err = c.inspectServing(bothCtx, p, svc, serving(svc))
 		return err
 	})
 	if err := both.Wait(); err != nil {
-		return rollout.Service{}, err
+		return rollout.Service{}, final(ctx, err, serviceSubject(inspected(p)))
 	}
+	s.Image = image
+	s.Baseline = c.baseline(ctx, s, now)
+	return s, nil
+}
+
+func inspected(p plan.Service) rollout.Service {
+	return rollout.Service{Name: p.Name, CloudRun: p.CloudRun, Project: p.Project, Region: p.Region}
+}
+
+// inspectServing reads what serves: the revision called stable.
+func (c *Cloud) inspectServing(ctx context.Context, p plan.Service, svc *runpb.Service, stable string) (rollout.Service, error) {
+	s := inspected(p)
 	s.URL = svc.GetUri()
-	s.Stable.Name = serving(svc)
-	if s.Stable.Name == "" {
-		return rollout.Service{}, &rollout.Failure{
+	s.Stable.Name = stable
+	if stable == "" {
+		return s, &rollout.Failure{
 			Reason: fmt.Sprintf("No revision of %s serves traffic, so there is nothing to return to. Deploy it once by hand first.", s.Name),
-			Label:  "nothing_serves",
+			Detail: describe(s), Label: "nothing_serves",
 		}
 	}
-	stable, err := c.revision(ctx, s, s.Stable.Name)
+	rev, err := c.revision(ctx, s, stable)
 	if err != nil {
-		return rollout.Service{}, explain(err, serviceSubject(s))
+		return s, explain(err, serviceSubject(s))
 	}
-	s.OldImage = mainContainer(stable.GetContainers(), p.Image).GetImage()
-	s.Baseline = c.baseline(ctx, s, now)
+	s.OldImage = mainContainer(rev.GetContainers(), p.Image).GetImage()
 	return s, nil
 }
 
@@ -76,8 +92,12 @@ func (c *Cloud) baseline(ctx context.Context, s rollout.Service, now time.Time) 
 		b.Problem = problem(err)
 		return b
 	}
-	if listed == baselineRequests {
+	switch listed {
+	case baselineRequests:
 		b.Since = oldest
+	case 0:
+		b.Problem = fmt.Sprintf("No request of %s is in the log of the last %s: nobody calls it, or its request log is kept out of Cloud Logging.",
+			s.Stable.Name, seconds(baselineWindow))
 	}
 	return b
 }
@@ -87,7 +107,7 @@ func problem(err error) string {
 	if failure := asFailure(err); failure != nil {
 		return failure.Reason
 	}
-	return "Cloud Logging did not answer, so the error rate before the rollout is not known."
+	return "Cloud Logging did not answer."
 }
 
 var _ rollout.Inspector = (*Cloud)(nil)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,9 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 
-	"slipway/plan"
 	"slipway/rollout"
 )
 
@@ -95,6 +92,20 @@ func (a jobAction) Start(ctx context.Context, t rollout.Task) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	handle, err := a.begin(ctx, j)
+	if refusedForGood(err) {
+		err = patience(t).end(err, j.subject())
+	}
+	return handle, err
+}
+
+// refusedForGood reports whether a run did certainly not begin. After any other error it may have, and
+// is looked for as long as the step's time lasts.
+func refusedForGood(err error) bool {
+	return stale(err) || status.Code(err) == codes.ResourceExhausted
+}
+
+func (a jobAction) begin(ctx context.Context, j jobRun) (handle string, err error) {
 	etag := ""
 	if j.image != "" {
 		if etag, err = a.setImage(ctx, j); err != nil {
@@ -102,6 +113,9 @@ func (a jobAction) Start(ctx context.Context, t rollout.Task) (string, error) {
 		}
 	}
 	op, err := call(ctx, a.jobs.RunJob, j.request(etag))
+	if why := status.Convert(err); err != nil && causeByText(why.Message()) == imageMissing {
+		return "", j.noImage(why)
+	}
 	if stale(err) {
 		return "", fmt.Errorf("the job %s is being changed; trying again: %w", j.name, err)
 	}
@@ -151,11 +165,7 @@ func (a jobAction) waitForImage(ctx context.Context, j jobRun, operation string)
 			return "", explain(err, j.subject())
 		}
 		if failure := op.GetError(); failure != nil {
-			why := causeByText(failure.GetMessage())
-			return "", &rollout.Failure{
-				Reason: fmt.Sprintf("The job %s could not be set to the new image.", j.name),
-				Detail: failure.GetMessage(), Label: string(why), Err: status.ErrorProto(failure),
-			}
+			return "", j.notSet(status.FromProto(failure))
 		}
 		if op.GetDone() {
 			job, err := call(ctx, a.jobs.GetJob, &runpb.GetJobRequest{Name: j.path})
@@ -192,7 +202,11 @@ func (a jobAction) Poll(ctx context.Context, t rollout.Task, handle string) (rol
 	if err != nil {
 		a.log.WarnContext(ctx, "no log of the failed run", "run", short(handle), "err", err)
 	}
-	return failedRun(e, lines), nil
+	outcome := failedRun(e, lines)
+	if failure := asFailure(err); failure != nil {
+		outcome.Detail = paragraphs(outcome.Detail, failure.Reason, failure.Detail)
+	}
+	return outcome, nil
 }
 
 // over reports whether a run has ended, retries of its tasks included.
@@ -225,17 +239,21 @@ func lasted(e *runpb.Execution) time.Duration {
 func failedRun(e *runpb.Execution, lines []string) rollout.Outcome {
 	why := completed(e)
 	if why.GetExecutionReason() == runpb.Condition_CANCELLED {
-		return rollout.Outcome{State: rollout.FailedState, Note: "Cancelled after " + seconds(lasted(e)) + ".", Label: "job_cancelled"}
+		return rollout.Outcome{State: rollout.FailedState, Note: "Cancelled after " + seconds(lasted(e)) + ", not by Slipway. Retry to run it again.", Label: "job_cancelled"}
 	}
-	note := exitText(why.GetMessage(), lines) + " after " + seconds(lasted(e))
+	note, label := exitText(why.GetMessage(), lines)+" after "+seconds(lasted(e)), "job_failed"
+	if cause := causeOf([]*runpb.Condition{why}, ""); cause == imageMissing || cause == imageDenied {
+		note, label = "Its container could not be started: "+firstSentence(why.GetMessage()), string(cause)
+	}
 	if last := lastWords(lines); last != "" {
 		note += "; last line: " + cut(last, 160)
 	}
+	note = strings.TrimRight(note, ".") + ". More is under Details."
 	detail := strings.Join(lines, "\n")
 	if detail == "" {
 		detail = why.GetMessage()
 	}
-	return rollout.Outcome{State: rollout.FailedState, Note: note, Detail: detail, Label: "job_failed"}
+	return rollout.Outcome{State: rollout.FailedState, Note: note, Detail: detail, Label: label}
 }
 
 // exitText names the exit code, which Cloud Run tells only in words: "exit code 1" in the condition,
@@ -253,16 +271,6 @@ func exitText(message string, lines []string) string {
 	return "failed"
 }
 
-// lastWords is the last line that the program itself wrote.
-func lastWords(lines []string) string {
-	for _, line := range slices.Backward(lines) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "Container called exit(") {
-			return line
-		}
-	}
-	return ""
-}
-
 func cut(s string, runes int) string {
 	if r := []rune(s); len(r) > runes {
 		return string(r[:runes-1]) + "…"
@@ -271,7 +279,7 @@ func cut(s string, runes int) string {
 }
 
 // Cancel stops the run.
-func (a jobAction) Cancel(ctx context.Context, t rollout.Task, handle string) error {
+func (a jobAction) Cancel(ctx context.Context, _ rollout.Task, handle string) error {
 	return a.cancel(ctx, handle)
 }
 
@@ -282,100 +290,6 @@ func (a jobAction) cancel(ctx context.Context, execution string) error {
 		return nil
 	}
 	return explain(err, subject{what: "the run " + short(execution), role: "roles/run.developer"})
-}
-
-// jobRun is what a job step asks for, with everything filled in.
-type jobRun struct {
-	service    rollout.Service // whose project and region
-	name, path string
-	key        string
-	image      string // "": as the job has it
-	repository string
-	args       []string
-	env        map[string]string
-	timeout    time.Duration
-}
-
-func newJobRun(t rollout.Task) (jobRun, error) {
-	spec := t.Step.Job
-	s, err := jobService(t, spec.Service)
-	if err != nil {
-		return jobRun{}, err
-	}
-	j := jobRun{
-		service: s, name: spec.Name, path: parent(s) + "/jobs/" + spec.Name, key: t.Key.String(),
-		env: map[string]string{}, timeout: t.Step.Timeout.D(),
-	}
-	if spec.Image == plan.ImageNew {
-		j.image, j.repository = s.Image.Reference(), s.Image.Repository
-	}
-	return j, j.expand(t, spec)
-}
-
-// expand fills in the ${…} of arguments and environment.
-func (j *jobRun) expand(t rollout.Task, spec *plan.Job) error {
-	fill := func(text string) (string, error) {
-		filled, err := t.Expand(text)
-		if err != nil {
-			return "", &rollout.Failure{Reason: fmt.Sprintf("The job %s cannot run: %s.", j.name, err), Label: "bad_reference", Err: err}
-		}
-		return filled, nil
-	}
-	for _, arg := range spec.Args {
-		filled, err := fill(arg)
-		if err != nil {
-			return err
-		}
-		j.args = append(j.args, filled)
-	}
-	for name, value := range spec.Env {
-		filled, err := fill(value)
-		if err != nil {
-			return err
-		}
-		j.env[name] = filled
-	}
-	return nil
-}
-
-// jobService returns the service whose project and region a job is in. A job that names none is in
-// those of the environment, which every service without its own has; the first by name stands for it.
-func jobService(t rollout.Task, name string) (rollout.Service, error) {
-	if name != "" {
-		return taskService(t, name)
-	}
-	for _, first := range slices.Sorted(maps.Keys(t.Services)) {
-		return t.Services[first], nil
-	}
-	return taskService(t, "the job's service")
-}
-
-func (j jobRun) request(etag string) *runpb.RunJobRequest {
-	env := []*runpb.EnvVar{{Name: keyVariable, Values: &runpb.EnvVar_Value{Value: j.key}}}
-	for _, name := range slices.Sorted(maps.Keys(j.env)) {
-		env = append(env, &runpb.EnvVar{Name: name, Values: &runpb.EnvVar_Value{Value: j.env[name]}})
-	}
-	overrides := &runpb.RunJobRequest_Overrides{
-		ContainerOverrides: []*runpb.RunJobRequest_Overrides_ContainerOverride{{Args: j.args, Env: env}},
-	}
-	if j.timeout > 0 {
-		overrides.Timeout = durationpb.New(j.timeout)
-	}
-	return &runpb.RunJobRequest{Name: j.path, Etag: etag, Overrides: overrides}
-}
-
-func (j jobRun) subject() subject {
-	return subject{
-		what: "the job " + place(j.service, j.name), role: "roles/run.developer",
-		grant: fmt.Sprintf("gcloud run jobs add-iam-policy-binding %s --project=%s --region=%s"+
-			" --member=serviceAccount:ACCOUNT --role=roles/run.developer", j.name, j.service.Project, j.service.Region),
-	}
-}
-
-// lines filters what a run wrote, as in https://cloud.google.com/run/docs/logging.
-func (j jobRun) lines(execution string) string {
-	return fmt.Sprintf(`resource.type="cloud_run_job" resource.labels.job_name=%s resource.labels.location=%s`+
-		` labels."run.googleapis.com/execution_name"=%s`, quote(j.name), quote(j.service.Region), quote(short(execution)))
 }
 
 var _ rollout.Action = jobAction{}

@@ -83,7 +83,7 @@ func TestJobThatFails(t *testing.T) {
 	inWorld(t, suite(), func(ctx context.Context, w *world) {
 		outcome, err := w.run(ctx, w.task(jobStep(plan.ImageNew, "fails"), 1))
 		must(t, err)
-		if outcome.State != rollout.FailedState || outcome.Note != "exit 3 after 40 s; last line: 1 failed, 7 passed" {
+		if outcome.State != rollout.FailedState || outcome.Note != "exit 3 after 40 s; last line: 1 failed, 7 passed. More is under Details." {
 			t.Errorf("%+v", outcome)
 		}
 		if !strings.Contains(outcome.Detail, "AssertionError") || strings.Index(outcome.Detail, "collecting") > strings.Index(outcome.Detail, "1 failed") {

@@ -76,10 +76,7 @@ func (c *Cloud) list(ctx context.Context, project, filter, order string, limit i
 			return nil
 		}
 		if err != nil {
-			return explain(err, subject{
-				what: "the logs of " + project, role: "roles/logging.viewer",
-				grant: grantProject(project, "roles/logging.viewer"),
-			})
+			return explain(err, logsSubject(project))
 		}
 		each(entry)
 	}

@@ -1,6 +1,7 @@
 package gcp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -60,7 +61,7 @@ func (m *missing) outcome(s rollout.Service) rollout.Outcome {
 	}
 	return rollout.Outcome{
 		State:  rollout.FailedState,
-		Note:   fmt.Sprintf("Slipway lacks %s for %s. Grant them to its account, then retry.", strings.Join(m.permissions, ", "), s.CloudRun),
+		Note:   fmt.Sprintf("Slipway lacks %s for %s. Run what is under Details (ACCOUNT is its service account), then retry.", strings.Join(m.permissions, ", "), s.CloudRun),
 		Detail: strings.Join(m.grants, "\n"),
 		Label:  "permission_denied",
 	}
@@ -118,7 +119,7 @@ func (c *Cloud) tryUpdate(ctx context.Context, s rollout.Service, key rollout.Ke
 	_, err = call(ctx, c.services.UpdateService, request)
 	switch code := status.Code(err); {
 	case code == codes.PermissionDenied && strings.Contains(strings.ToLower(err.Error()), "actas"):
-		m.add("iam.serviceAccounts.actAs", grantActAs(s.Project, svc.GetTemplate().GetServiceAccount()))
+		m.add("iam.serviceAccounts.actAs", grantActAs(s.Project, cmp.Or(serviceAccount(said(err)), svc.GetTemplate().GetServiceAccount())))
 		return nil
 	case code == codes.PermissionDenied:
 		return denied(err, serviceSubject(s))

@@ -3,8 +3,8 @@ package gcp
 import (
 	"context"
 	"fmt"
+	"time"
 
-	"cloud.google.com/go/run/apiv2/runpb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -26,14 +26,17 @@ func (c *Cloud) checkRollbackTarget(ctx context.Context, t rollout.Task) (rollou
 	if err != nil {
 		return rollout.Outcome{}, explain(err, serviceSubject(s))
 	}
-	if !ready(rev.GetConditions()) {
+	if !startable(rev.GetConditions()) {
 		return noTarget("revision_not_ready", "%s is not ready, so traffic could not return to it.", name), nil
 	}
 	image := mainContainer(rev.GetContainers(), s.Image.Repository).GetImage()
-	if _, err := c.registry.head(ctx, image); err != nil {
+	if err := c.registry.head(ctx, image); err != nil {
 		failure := asFailure(err)
 		if failure == nil {
 			return rollout.Outcome{}, err
+		}
+		if failure.Label == registryDown && time.Now().Before(t.Started.Add(startPatience)) {
+			return rollout.Outcome{}, fmt.Errorf("the registry is silent about %s: %w", image, failure.Err)
 		}
 		return noTarget(failure.Label, "%s could not start again: %s", name, failure.Reason), nil
 	}
@@ -42,14 +45,4 @@ func (c *Cloud) checkRollbackTarget(ctx context.Context, t rollout.Task) (rollou
 
 func noTarget(label, format string, args ...any) rollout.Outcome {
 	return rollout.Outcome{State: rollout.FailedState, Note: fmt.Sprintf(format, args...), Label: label}
-}
-
-// ready reads the condition "Ready" of a revision.
-func ready(conditions []*runpb.Condition) bool {
-	for _, c := range conditions {
-		if c.GetType() == "Ready" {
-			return c.GetState() == runpb.Condition_CONDITION_SUCCEEDED
-		}
-	}
-	return false
 }

@@ -201,12 +201,12 @@ func TestImageThatIsGone(t *testing.T) {
 }
 
 // someoneElse changes the service behind the rollout's back.
-func (w *world) someoneElse(ctx context.Context, tag string) {
+func (w *world) someoneElse(ctx context.Context) {
 	w.t.Helper()
-	other, err := w.cloud.Inspect(ctx, spec(), tag, time.Now())
+	other, err := w.cloud.Inspect(ctx, spec(), "old", time.Now())
 	must(w.t, err)
 	theirs := &world{t: w.t, fake: w.fake, cloud: w.cloud, service: other}
-	task := theirs.task(deployStep(), 1)
+	task := theirs.task(deployStep(), 1+w.others)
 	task.Key.Rollout = "zzz999"
 	outcome, err := theirs.run(ctx, task)
 	if err != nil || outcome.State != rollout.Passed {
@@ -220,7 +220,7 @@ func TestSomeoneElsesChange(t *testing.T) {
 			task := w.task(deployStep(), 1)
 			fence, err := deployAction{w.cloud}.Precondition(ctx, task)
 			must(t, err)
-			w.someoneElse(ctx, "old")
+			w.someoneElse(ctx)
 			task.Fence = fence
 			_, err = deployAction{w.cloud}.Start(ctx, task)
 			wantFailure(t, err, "changed_meanwhile", "backend", "someone else")
@@ -231,7 +231,7 @@ func TestSomeoneElsesChange(t *testing.T) {
 			w.pass(ctx, deployStep())
 			w.pass(ctx, trafficStep(100, plan.ToCandidate))
 			candidate := w.service.Candidate.Name
-			w.someoneElse(ctx, "old")
+			w.someoneElse(ctx)
 			_, err := w.run(ctx, w.task(trafficStep(0, plan.ToLatest), 1))
 			wantFailure(t, err, "changed_meanwhile", "zzz999", "stays pinned", candidate)
 			w.wantShares(ctx, map[string]int{candidate: 100})
@@ -250,7 +250,7 @@ func TestSomeoneElsesChange(t *testing.T) {
 		inWorld(t, fakegcp.Behavior{}, func(ctx context.Context, w *world) {
 			w.pass(ctx, deployStep())
 			w.pass(ctx, trafficStep(100, plan.ToCandidate))
-			w.someoneElse(ctx, "old")
+			w.someoneElse(ctx)
 			must(t, w.fake.Fault(fakegcp.Fault{Method: "UpdateService", Kind: fakegcp.FaultError, Code: "ABORTED"}))
 			w.pass(ctx, trafficStep(0, plan.ToStable))
 			w.wantShares(ctx, map[string]int{stableName: 100})

@@ -24,17 +24,35 @@ type split struct {
 	percent           int    // on the candidate, for plan.ToCandidate
 }
 
+// rescue reports whether the split is a way back, which takes the service in any state.
+func (s split) rescue() bool { return s.to == plan.ToStable || s.to == plan.ToRevision }
+
+// back is the revision that a way back leads to, and left the one that it takes the traffic from.
+func (s split) back() string {
+	if s.to == plan.ToRevision {
+		return s.candidate
+	}
+	return s.stable
+}
+
+func (s split) left() string {
+	if s.to == plan.ToRevision {
+		return s.stable
+	}
+	return s.candidate
+}
+
 // trafficFor returns the traffic of a service for a split. Tags of other people stay where they are,
 // at 0%; the candidate's tag stays until the service is handed over (ToLatest, ToPinned). On the way
-// back the tag is kept only where the statuses show it: a candidate that never came up would keep
-// the whole change from taking effect.
+// back every tag is kept only where the statuses show it: one of a revision that never came up would
+// keep the whole change from taking effect.
 func trafficFor(svc *runpb.Service, s split) []*runpb.TrafficTarget {
 	var traffic []*runpb.TrafficTarget
 	switch s.to {
-	case plan.ToStable:
-		traffic = []*runpb.TrafficTarget{share(s.stable, 100)}
-		if s.candidate != "" && proven(svc).tags[plan.CandidateTag] == s.candidate {
-			traffic = append(traffic, candidateShare(s.candidate, 0))
+	case plan.ToStable, plan.ToRevision:
+		traffic = []*runpb.TrafficTarget{share(s.back(), 100)}
+		if tagged := proven(svc).tags[plan.CandidateTag]; tagged != "" && tagged != "LATEST" {
+			traffic = append(traffic, candidateShare(tagged, 0))
 		}
 	case plan.ToLatest:
 		traffic = []*runpb.TrafficTarget{{Type: latest, Percent: 100}}
@@ -46,7 +64,24 @@ func trafficFor(svc *runpb.Service, s split) []*runpb.TrafficTarget {
 			traffic = append(traffic, share(s.stable, 100-s.percent))
 		}
 	}
-	return append(traffic, otherTags(svc.GetTraffic())...)
+	tags := otherTags(svc.GetTraffic())
+	if s.rescue() {
+		shown := proven(svc).tags
+		tags = slices.DeleteFunc(tags, func(t *runpb.TrafficTarget) bool { return shown[t.GetTag()] == "" })
+	}
+	return append(traffic, tags...)
+}
+
+// met reports whether a service's traffic is what the split asks for: in what is asked of Cloud Run, and
+// in what the statuses prove. For a way back only the shares count: which tags it
+// keeps depends on what has come up meanwhile.
+func (s split) met(svc *runpb.Service) (inRequest, inEffect bool) {
+	want := asked(trafficFor(svc, s))
+	same := want.equal
+	if s.rescue() {
+		same = func(a allocation) bool { return maps.Equal(a.percent, want.percent) }
+	}
+	return same(asked(svc.GetTraffic())), same(proven(svc))
 }
 
 // trafficBeside returns the traffic of svc as it is, with the shares pinned to the revisions that

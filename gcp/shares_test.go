@@ -45,6 +45,8 @@ func words(traffic []*runpb.TrafficTarget) string {
 func TestTrafficFor(t *testing.T) {
 	plain := service("new", target(revision, "old", 100, ""), target(revision, "new", 0, "candidate"))
 	tagged := service("new", target(revision, "old", 90, ""), target(revision, "new", 10, "candidate"), target(latest, "", 0, "preview"))
+	halfway := service("old", target(latest, "", 100, ""))
+	halfway.Traffic = append(halfway.Traffic, target(revision, "new", 0, "candidate"), target(revision, "new", 0, "preview"))
 	for _, arm := range []struct {
 		name string
 		svc  *runpb.Service
@@ -59,6 +61,8 @@ func TestTrafficFor(t *testing.T) {
 		{"pinned", plain, split{to: plan.ToPinned}, "new 100"},
 		{"a tag of others stays", tagged, split{percent: 50}, "new#candidate 50, old 50, LATEST#preview 0"},
 		{"and on the way back", tagged, split{to: plan.ToStable}, "old 100, new#candidate 0, LATEST#preview 0"},
+		{"back to a named revision", tagged, split{to: plan.ToRevision}, "new 100, new#candidate 0, LATEST#preview 0"},
+		{"back without a tag that did not come up", halfway, split{to: plan.ToStable}, "old 100"},
 		{"and at the end", tagged, split{to: plan.ToLatest}, "LATEST 100, LATEST#preview 0"},
 		{"back without a candidate that came up", service("old", target(latest, "", 100, "")), split{to: plan.ToStable}, "old 100"},
 	} {
@@ -103,7 +107,7 @@ func TestTrafficAlwaysAddsUp(t *testing.T) {
 		traffic = append(traffic, target(latest, "", left, ""))
 		svc := service("r0", traffic...)
 		s := split{
-			to:        rapid.SampledFrom([]plan.TrafficTo{plan.ToCandidate, plan.ToStable, plan.ToLatest, plan.ToPinned}).Draw(t, "to"),
+			to:        rapid.SampledFrom([]plan.TrafficTo{plan.ToCandidate, plan.ToStable, plan.ToRevision, plan.ToLatest, plan.ToPinned}).Draw(t, "to"),
 			percent:   rapid.IntRange(0, 100).Draw(t, "share"),
 			candidate: "r1", stable: "r0",
 		}

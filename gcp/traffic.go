@@ -15,23 +15,24 @@ import (
 // trafficAction moves a service's traffic. Traffic is set to a value, so that a repetition does
 // nothing new; the etag keeps a replica that woke up late from setting an old value.
 //
-// The way back to the stable revision differs: it is a rescue and takes the service in any state. It
-// reads the etag inside Start, at each try, so that somebody else's change delays it by one try and
-// never refuses it.
+// The way back (to the stable revision, or to the one that a rollback names) differs: it is a rescue
+// and takes the service in any state. It reads the etag inside Start, at each try, so that somebody
+// else's change delays it by one try and never refuses it.
 type trafficAction struct{ *Cloud }
 
 // Precondition reads the etag and refuses when the traffic is neither as the rollout left it nor
 // already as asked. For the way back it is empty.
 func (a trafficAction) Precondition(ctx context.Context, t rollout.Task) (string, error) {
-	if t.Step.Traffic.To == plan.ToStable {
-		return "", nil
+	s, err := taskService(t, t.Step.Traffic.Service)
+	if err != nil || wanted(t, s).rescue() {
+		return "", err
 	}
 	s, svc, err := a.read(ctx, t)
 	if err != nil {
-		return "", err
+		return "", lastWord(ctx, err, serviceSubject(s))
 	}
 	if !settled(svc) {
-		return "", fmt.Errorf("%s is being changed; waiting until Cloud Run is done", s.Name)
+		return "", unsettled(ctx, s, svc)
 	}
 	if err := asLeft(svc, s, wanted(t, s)); err != nil {
 		return "", err
@@ -46,7 +47,7 @@ func asLeft(svc *runpb.Service, s rollout.Service, want split) error {
 			return changed(s, svc, fmt.Sprintf("%s was deployed meanwhile, so the traffic stays pinned to %s", newest, s.Candidate.Name))
 		}
 	}
-	if proven(svc).equal(asked(trafficFor(svc, want))) {
+	if _, inEffect := want.met(svc); inEffect {
 		return nil
 	}
 	shares := servingShares(svc)
@@ -64,9 +65,11 @@ func asLeft(svc *runpb.Service, s rollout.Service, want split) error {
 func (a trafficAction) Find(ctx context.Context, t rollout.Task) (string, bool, error) {
 	s, svc, err := a.read(ctx, t)
 	if err != nil {
-		return "", false, err
+		return "", false, patience(t).end(err, serviceSubject(s))
 	}
-	if !settled(svc) || !proven(svc).equal(asked(trafficFor(svc, wanted(t, s)))) {
+	want := wanted(t, s)
+	requested, inEffect := want.met(svc)
+	if !settled(svc) || !inEffect || want.rescue() && !requested {
 		return "", false, nil
 	}
 	return byState, true, nil
@@ -74,13 +77,22 @@ func (a trafficAction) Find(ctx context.Context, t rollout.Task) (string, bool, 
 
 // Start sets the traffic.
 func (a trafficAction) Start(ctx context.Context, t rollout.Task) (string, error) {
+	s, err := taskService(t, t.Step.Traffic.Service)
+	if err != nil {
+		return "", err
+	}
+	handle, err := a.set(ctx, t)
+	return handle, patience(t).end(err, serviceSubject(s))
+}
+
+func (a trafficAction) set(ctx context.Context, t rollout.Task) (string, error) {
 	s, svc, err := a.read(ctx, t)
 	if err != nil {
 		return "", err
 	}
 	want := wanted(t, s)
 	etag := t.Fence
-	if want.to == plan.ToStable {
+	if want.rescue() {
 		etag = svc.GetEtag()
 	}
 	op, err := call(ctx, a.services.UpdateService, &runpb.UpdateServiceRequest{
@@ -92,7 +104,7 @@ func (a trafficAction) Start(ctx context.Context, t rollout.Task) (string, error
 		return op.Name(), nil
 	case !stale(err):
 		return "", explain(err, serviceSubject(s))
-	case want.to == plan.ToStable:
+	case want.rescue():
 		return "", fmt.Errorf("%s is being changed by someone else at the same time; trying again: %w", s.Name, err)
 	}
 	return a.adopt(ctx, t, s, err)
@@ -105,7 +117,7 @@ func (a trafficAction) adopt(ctx context.Context, t rollout.Task, s rollout.Serv
 	if err != nil {
 		return "", err
 	}
-	if asked(svc.GetTraffic()).equal(asked(trafficFor(svc, wanted(t, s)))) {
+	if requested, _ := wanted(t, s).met(svc); requested {
 		return byState, nil
 	}
 	return "", a.refused(ctx, s, t.Fence, refusal)
@@ -117,7 +129,7 @@ func (a trafficAction) Poll(ctx context.Context, t rollout.Task, handle string) 
 	if err != nil {
 		return rollout.Outcome{}, err
 	}
-	running := rollout.Outcome{State: rollout.StillRunning, Note: "Moving traffic.", Again: pollPause}
+	running := rollout.Outcome{State: rollout.StillRunning, Note: atWork("Moving traffic", t, handle, time.Now()), Again: pollPause}
 	if !done {
 		return running, nil
 	}
@@ -126,34 +138,38 @@ func (a trafficAction) Poll(ctx context.Context, t rollout.Task, handle string) 
 		return rollout.Outcome{}, err
 	}
 	want := wanted(t, s)
-	target := asked(trafficFor(svc, want))
+	requested, inEffect := want.met(svc)
 	switch {
-	case !asked(svc.GetTraffic()).equal(target):
+	case !requested:
 		return rollout.Outcome{}, changed(s, svc, "its traffic is not what this step asked for")
-	case settled(svc) && proven(svc).equal(target):
-		return moved(t, s, want, time.Now()), nil
-	case opErr != nil, settled(svc) && svc.GetTerminalCondition().GetState() == runpb.Condition_CONDITION_FAILED:
-		return rollout.Outcome{}, &rollout.Failure{
-			Reason: fmt.Sprintf("Cloud Run could not move the traffic of %s.", s.Name),
-			Detail: message([]*runpb.Condition{svc.GetTerminalCondition()}, opErr),
-			Label:  "traffic_failed",
+	case settled(svc) && inEffect:
+		outcome := moved(s, want, time.Now())
+		if want.rescue() {
+			outcome.Note += a.draining(ctx, s, want)
 		}
+		return outcome, nil
+	case opErr != nil, settled(svc) && svc.GetTerminalCondition().GetState() == runpb.Condition_CONDITION_FAILED:
+		return rollout.Outcome{}, notMoved(s, svc, opErr)
 	}
 	return running, nil
 }
 
 // moved is the outcome of a shift that was first seen at now. A gate counts from there, so that
 // handing over to LATEST, which moves nothing, keeps the time of the shift before.
-func moved(t rollout.Task, s rollout.Service, want split, now time.Time) rollout.Outcome {
-	percent, note := want.percent, ""
+func moved(s rollout.Service, want split, now time.Time) rollout.Outcome {
+	percent := 100
+	var note string
 	switch want.to {
 	case plan.ToStable:
 		percent, note = 0, fmt.Sprintf("All traffic is back on %s.", s.Stable.Name)
+	case plan.ToRevision:
+		note = fmt.Sprintf("All traffic is back on %s.", s.Candidate.Name)
 	case plan.ToLatest:
-		percent, note = 100, fmt.Sprintf("%s follows the latest revision again.", s.Name)
+		note = fmt.Sprintf("%s follows the latest revision again.", s.Name)
 	case plan.ToPinned:
-		percent, note = 100, fmt.Sprintf("All traffic stays on %s.", s.Candidate.Name)
+		note = fmt.Sprintf("All traffic stays on %s.", s.Candidate.Name)
 	default:
+		percent = want.percent
 		note = fmt.Sprintf("%d%% of the traffic goes to %s.", percent, s.Candidate.Name)
 	}
 	change := &rollout.ServiceChange{Service: s.Name, Percent: &percent}
@@ -161,7 +177,36 @@ func moved(t rollout.Task, s rollout.Service, want split, now time.Time) rollout
 		now = now.UTC()
 		change.ShiftedAt = &now
 	}
-	return rollout.Outcome{State: rollout.Passed, Note: note, Change: change}
+	return rollout.Outcome{State: rollout.Passed, Note: note, Detail: sendAll(s, want.returnTo()), Change: change}
+}
+
+// returnTo is the revision to which a person would send all traffic, should this shift be a mistake
+// or, for a way back, should it have to be repeated.
+func (s split) returnTo() string {
+	if s.rescue() {
+		return s.back()
+	}
+	return s.stable
+}
+
+// draining says what becomes of the connections that are open on the revision that was left: Cloud
+// Run moves only new requests, and a WebSocket is one request
+// (https://cloud.google.com/run/docs/triggering/websockets).
+func (a trafficAction) draining(ctx context.Context, s rollout.Service, want split) string {
+	name := want.left()
+	if name == "" || name == want.back() {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, asideTime)
+	defer cancel()
+	within := ""
+	rev, err := a.revision(ctx, s, name)
+	if err != nil {
+		a.log.WarnContext(ctx, "no request timeout of the revision left", "revision", name, "err", err)
+	} else if limit := rev.GetTimeout().AsDuration(); limit > 0 {
+		within = " (" + seconds(limit) + ")"
+	}
+	return fmt.Sprintf(" Connections still open on %s end by themselves within its request timeout%s.", name, within)
 }
 
 // Cancel does nothing: where the traffic goes instead is another step's effect.

@@ -108,7 +108,8 @@ func (d *decoder) parse(src []byte) (ast.Node, bool) {
 // syntax returns the parser's error as one of ours. The text of a yaml.SyntaxError is not asked for:
 // it draws the lines around the place, which takes very long for long lines.
 func (d *decoder) syntax(err error) Error {
-	line, column, message := 1, 1, ""
+	line, column := 1, 1
+	var message string
 	if syntax, ok := errors.AsType[*yaml.SyntaxError](err); ok {
 		message = syntax.Message
 		if t := syntax.Token; t != nil && t.Position != nil {
@@ -223,6 +224,7 @@ func (d *decoder) environment(name string, n ast.Node) *Environment {
 		{"traffic_after", false, choice(d, &e.TrafficAfter, TrafficLatest, TrafficPinned)},
 		{"alerts", false, func(n ast.Node) { e.Alerts = d.alerts(n) }},
 		{"production", false, d.boolean(&e.Production)},
+		{"hosts", false, d.texts(&e.Hosts, "hosts")},
 	})
 	e.inherit()
 	return e

@@ -127,6 +127,7 @@ func TestWarnings(t *testing.T) {
 		{"rare log line", "match: ModuleNotFoundError,", "match: ModuleNotFoundError, min_rate: 0.5%,", "0.5% needs 598 requests"},
 		{"not all traffic", "percent: 100}", "percent: 50}", "leaves backend at 50% of the traffic"},
 		{"unused plan", "    on_failure:", "  spare: {phases: [{name: a, steps: [{name: b, deploy: {service: backend}}, {name: c, traffic: {service: backend, percent: 100}}]}]}\n#", "no environment runs plan spare"},
+		{"a host that is not allowed", "post: \"${backend.candidate.url}/auth/login\"", "post: \"https://login.example.com/\"", "login.example.com is not among the hosts that staging may call"},
 		{"gate at 0%", "{name: Shift 10%, traffic: {service: backend, percent: 10}}", "{name: Wait, wait: 1s}", "no traffic goes to the new backend yet"},
 	}
 	for _, test := range tests {

@@ -32,6 +32,9 @@ type Environment struct {
 	TrafficAfter TrafficAfter `json:"traffic_after"`
 	Alerts       *Alerts      `json:"alerts,omitempty"`
 	Production   bool         `json:"production,omitempty"`
+	// Hosts are those that http and websocket steps may call besides the services' own addresses:
+	// "api.example.com", or "*.example.com" for all below it.
+	Hosts []string `json:"hosts,omitempty"`
 }
 
 // LockKind says what one rollout keeps others away from.

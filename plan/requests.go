@@ -89,6 +89,9 @@ func (d *decoder) url(to *string, schemes ...string) func(ast.Node) {
 			d.errorf(n, "Begin it with "+strings.Join(schemes, " or ")+", or with a reference such as ${backend.candidate.url}.",
 				"%q is not a whole URL", *to)
 		}
+		if host, ok := literalHost(*to); ok && ForbiddenHost(host) {
+			d.errorf(n, "Remove the request.", "%s gives out the bot's own credentials; no step may call it", host)
+		}
 	}
 }
 
@@ -110,12 +113,30 @@ func (d *decoder) websocket(n ast.Node) *WebSocket {
 func (d *decoder) value(to *Value) func(ast.Node) {
 	return func(n ast.Node) {
 		if _, ok := d.resolve(n).(*ast.MappingNode); ok {
-			d.object(n, "value", []field{{"env", true, d.text(&to.Env)}})
+			d.object(n, "value", []field{{"env", true, d.variable(&to.Env)}})
 			return
 		}
 		d.expandable(&to.Literal)(n)
 	}
 }
+
+// variable reads the name of one of the bot's environment variables.
+func (d *decoder) variable(to *string) func(ast.Node) {
+	return func(n ast.Node) {
+		d.text(to)(n)
+		switch {
+		case d.at[to] == nil:
+		case !identifier().MatchString(*to):
+			d.errorf(n, "Write the name of a variable only, as in E2E_TOKEN; its value stands in the bot's environment.",
+				"this cannot be the name of an environment variable")
+		case slices.Contains(ownVariables(), *to):
+			d.errorf(n, "Give the step a variable of its own.", "%s is the bot's own secret and is never passed on", *to)
+		}
+	}
+}
+
+// ownVariables hold what opens Slack and Redis for the bot.
+func ownVariables() []string { return []string{"SLACK_APP_TOKEN", "SLACK_BOT_TOKEN", "REDIS_URL"} }
 
 // json turns any YAML into JSON text; its references stay for the step's start.
 func (d *decoder) json(n ast.Node) string {
@@ -186,11 +207,11 @@ func (d *decoder) checkRequest(r *HTTP) {
 		d.errorf(d.at[&r.Status], "Leave it out for 200.", "%d is not an HTTP status", r.Status)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Capture)) {
-		if !captureName().MatchString(name) {
+		if !identifier().MatchString(name) {
 			d.errorf(d.at[&r.Capture], "Use letters, digits and _, as in token; it is then used as ${token}.",
 				"%q cannot be the name of a captured value", name)
 		}
 	}
 }
 
-func captureName() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) }
+func identifier() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) }

@@ -108,7 +108,9 @@ func (k Kind) DefaultTimeout() time.Duration {
 		return 5 * time.Minute
 	case KindCommand, KindDeploy:
 		return 10 * time.Minute
-	default: // job, manual
+	case KindManual:
+		return 4 * time.Hour
+	default: // job
 		return 30 * time.Minute
 	}
 }
@@ -174,7 +176,7 @@ func (d *decoder) command(n ast.Node) *Command {
 	default:
 		d.object(n, "command", []field{
 			{"args", true, args},
-			{"env", false, d.texts(&c.Env, "names of environment variables")},
+			{"env", false, d.strings(&c.Env, "names of environment variables", d.variable)},
 		})
 	}
 	return c

@@ -64,6 +64,7 @@ func (v *validator) environment(e *Environment) {
 	v.planName(e.Plan, &e.Plan)
 	v.checkPeople(&e.Deployers)
 	v.alerts(e)
+	v.hosts(e)
 }
 
 // home checks that only one target rolls out a Cloud Run service, because a lock is a target's.

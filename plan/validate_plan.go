@@ -71,14 +71,12 @@ func (v *validator) unique(seen map[string]ast.Node, what, name string, at ast.N
 }
 
 func (v *validator) step(s *Step) {
-	if s.Retries < 0 || s.Retries > 10 {
-		v.errorf(v.where(&s.Retries), "Use 0 to 10.", "%d retries make no sense", s.Retries)
-	}
+	v.attempts(s)
 	switch {
 	case s.Wait == 0 && v.where(&s.Wait) != nil:
 		v.errorf(v.where(&s.Wait), "Write it as in wait: 5m.", "this waits for no time")
-	case s.Command != nil && len(s.Command.Args) == 0 && v.where(&s.Command.Args) != nil:
-		v.errorf(v.where(&s.Command.Args), "Write a list, as in [make, test].", "this command has no program")
+	case s.Command != nil:
+		v.command(s.Command)
 	case s.Job != nil:
 		v.cloudRunName(s.Job.Name, &s.Job.Name, maxRevision, "Cloud Run's limit")
 	case s.Traffic != nil:
@@ -89,6 +87,25 @@ func (v *validator) step(s *Step) {
 		v.errorRate(s, s.ErrorRate)
 	case s.NoLogs != nil:
 		v.noLogs(s, s.NoLogs)
+	}
+}
+
+// attempts checks the keys that say what a failure of the step means.
+func (v *validator) attempts(s *Step) {
+	if s.Retries < 0 || s.Retries > 10 {
+		v.errorf(v.where(&s.Retries), "Use 0 to 10.", "%d retries make no sense", s.Retries)
+	} else if s.Retries > 0 && s.Repeatable != nil && !*s.Repeatable {
+		v.errorf(v.where(&s.Retries), "Remove retries, or repeatable: false.", "a step that must not be repeated cannot have retries")
+	}
+	needed := s.Kind == KindDeploy || s.Kind == KindTraffic || s.Kind == KindApproval
+	if s.ReportOnly && needed {
+		v.errorf(v.where(&s.ReportOnly), "Remove report_only; it is for checks.", "what follows relies on this step, so its failure cannot be only reported: %s", s.Kind)
+	}
+}
+
+func (v *validator) command(c *Command) {
+	if at := v.where(&c.Args); at != nil && (len(c.Args) == 0 || c.Args[0] == "") {
+		v.errorf(at, "Write a list, as in [make, test].", "this command has no program")
 	}
 }
 
@@ -149,6 +166,7 @@ func (v *validator) evidence(at ast.Node, limit Percent, alpha, cost float64) {
 func (v *validator) planIn(p *Plan, e *Environment) {
 	v.servicesIn(p, e)
 	for _, s := range p.steps() {
+		v.callsIn(s, e)
 		if o := v.overlays[s]; o != nil {
 			v.approvalIn(s, o.over(e.Approval), e)
 		}

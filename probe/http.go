@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,42 +18,59 @@ import (
 
 // chain makes the requests of a step one after the other, each with what the earlier ones captured,
 // until one is not answered as it should be.
-func (p prober) chain(ctx context.Context, t rollout.Task) (rollout.Outcome, error) {
-	v, began := newValues(t), time.Now()
+func (p *Probes) chain(ctx context.Context, t rollout.Task) rollout.Outcome {
+	ctx, cancel := context.WithTimeout(ctx, workTime)
+	defer cancel()
+	x := exchanger{Probes: p, key: t.Key, v: newValues(t), fence: newFence(t)}
+	began := time.Now()
 	for i, request := range t.Step.HTTP {
-		if bad := p.exchange(ctx, t.Key, request, v); bad != nil {
-			bad.Note = fmt.Sprintf("Request %d of %d, %s: %s", i+1, len(t.Step.HTTP), title(request, v), bad.Note)
-			return *bad, nil
+		if bad := x.exchange(ctx, request); bad != nil {
+			bad.Note = fmt.Sprintf("Request %d of %d, %s: %s", i+1, len(t.Step.HTTP), title(request, x.v), bad.Note)
+			return *bad
 		}
 	}
 	note := fmt.Sprintf("%d requests answered as expected in %s.", len(t.Step.HTTP), lasted(time.Since(began)))
 	if len(t.Step.HTTP) == 1 {
 		note = fmt.Sprintf("Answered as expected in %s.", lasted(time.Since(began)))
 	}
-	return rollout.Outcome{State: rollout.Passed, Note: note}, nil
+	return rollout.Outcome{State: rollout.Passed, Note: note}
+}
+
+// exchanger makes the requests of one chain.
+type exchanger struct {
+	*Probes
+	key   rollout.Key
+	v     *values
+	fence fence
 }
 
 // exchange makes one request and returns nil, or the outcome of a chain that ends here.
-func (p prober) exchange(ctx context.Context, key rollout.Key, h plan.HTTP, v *values) *rollout.Outcome {
-	request, err := p.request(ctx, key, h, v)
+func (x exchanger) exchange(ctx context.Context, h plan.HTTP) *rollout.Outcome {
+	request, err := x.request(ctx, h)
 	if err != nil {
 		bad := failed("http_request", err.Error()+".", "")
 		return &bad
 	}
-	response, err := p.client(h).Do(request)
+	if bad := refusal(x.fence.allow(request.URL)); bad != nil {
+		return bad
+	}
+	response, err := x.client(h).Do(request)
+	if bad := refusal(err); bad != nil {
+		return bad
+	}
 	if err != nil {
 		bad := failed("http_unreachable", "no answer: "+reason(err)+".", "")
 		return &bad
 	}
 	body, err := readBody(response.Body)
 	if closeErr := response.Body.Close(); closeErr != nil {
-		p.Log.DebugContext(ctx, "closing an answer", "err", closeErr)
+		x.Log.DebugContext(ctx, "closing an answer", "err", closeErr)
 	}
 	if err != nil {
-		bad := failed("http_unreachable", "the answer broke off: "+reason(err)+".", v.safe(body))
+		bad := failed("http_unreachable", "the answer broke off: "+reason(err)+".", x.v.safe(body))
 		return &bad
 	}
-	return judge(h, response.StatusCode, body, v)
+	return judge(h, response.StatusCode, body, x.v)
 }
 
 // judge compares an answer with what it must be. Captures come first, so that a token in the answer
@@ -126,12 +144,12 @@ func at(document any, path string) (string, bool) {
 }
 
 // request builds one request, with everything filled in.
-func (p prober) request(ctx context.Context, key rollout.Key, h plan.HTTP, v *values) (*http.Request, error) {
-	target, err := v.expand(h.URL, escapeURL)
+func (x exchanger) request(ctx context.Context, h plan.HTTP) (*http.Request, error) {
+	target, err := x.v.expand(h.URL, escapeURL)
 	if err != nil {
 		return nil, err
 	}
-	body, err := requestBody(h, v)
+	body, err := requestBody(h, x.v)
 	if err != nil {
 		return nil, err
 	}
@@ -139,12 +157,12 @@ func (p prober) request(ctx context.Context, key rollout.Key, h plan.HTTP, v *va
 	if err != nil {
 		return nil, errors.New("the method or URL is malformed; correct it in deploy.yaml")
 	}
-	request.Header.Set("User-Agent", agent(key))
+	request.Header.Set("User-Agent", agent(x.key))
 	if h.JSON != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	for name, from := range h.Headers {
-		value, err := v.value(from, p.Getenv)
+		value, err := x.v.value(from, x.Getenv)
 		if err != nil {
 			return nil, err
 		}
@@ -172,15 +190,26 @@ func escapeJSON(s string) string {
 	return string(quoted[1 : len(quoted)-1])
 }
 
-// client follows redirects, unless the redirect itself is what is expected.
-func (p prober) client(h plan.HTTP) *http.Client {
-	if h.Status < 300 || h.Status > 399 {
-		return p.HTTP
+// client follows redirects to allowed hosts, unless the redirect itself is what is expected.
+func (x exchanger) client(h plan.HTTP) *http.Client {
+	client := *x.HTTP
+	client.CheckRedirect = x.fence.follow
+	if h.Status >= 300 && h.Status <= 399 {
+		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	}
-	stays := *p.HTTP
-	stays.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &stays
+	return &client
 }
+
+// bodyLimit is how many bytes of an answer are read.
+const bodyLimit = 1 << 20
+
+func readBody(body io.Reader) (string, error) {
+	data, err := io.ReadAll(io.LimitReader(body, bodyLimit))
+	return string(data), err
+}
+
+// agent is the User-Agent of an attempt's requests; gates do not count them.
+func agent(key rollout.Key) string { return fmt.Sprintf("%s/1 (+%s)", rollout.ProbeAgent, key) }
 
 // title names a request for people: by its name, or by method and path with the ${…} of earlier
 // answers left as they are, for a token may be among them.

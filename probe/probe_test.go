@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -30,8 +31,11 @@ const (
 type bench struct {
 	t       *testing.T
 	network *memnet.Network
-	actions map[plan.Kind]rollout.Action
+	probes  *Probes
 	service rollout.Service
+	hosts   []string
+
+	attempts int
 }
 
 func onBench(t *testing.T, test func(b *bench)) {
@@ -40,11 +44,15 @@ func onBench(t *testing.T, test func(b *bench)) {
 		network := memnet.New()
 		transport := &http.Transport{DialContext: network.Dial}
 		t.Cleanup(transport.CloseIdleConnections)
-		b := &bench{t: t, network: network, service: rollout.Service{Name: "app", URL: "http://app.test"}}
-		b.actions = Actions(Config{
+		b := &bench{
+			t: t, network: network, hosts: []string{"nobody.test"},
+			service: rollout.Service{Name: "app", URL: "http://app.test"},
+		}
+		b.probes = New(Config{
 			HTTP:   &http.Client{Transport: transport},
 			Getenv: func(name string) string { return map[string]string{"E2E_TOKEN": secret}[name] },
 		})
+		t.Cleanup(func() { _ = b.probes.Close() })
 		test(b)
 	})
 }
@@ -52,13 +60,24 @@ func onBench(t *testing.T, test func(b *bench)) {
 // serve answers for app.test.
 func (b *bench) serve(handler http.HandlerFunc) {
 	b.t.Helper()
-	l, err := b.network.Listen("app.test:80")
+	b.serveAt("app.test:80", handler)
+}
+
+func (b *bench) serveAt(address string, handler http.HandlerFunc) {
+	b.t.Helper()
+	l, err := b.network.Listen(address)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	server := &http.Server{Handler: handler}
-	go server.Serve(l)
-	b.t.Cleanup(func() { _ = server.Close() })
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	b.t.Cleanup(func() {
+		_ = server.Close()
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			b.t.Error(err)
+		}
+	})
 }
 
 // probe runs a step the way the engine does.
@@ -71,19 +90,30 @@ func (b *bench) probe(step plan.Step) rollout.Outcome {
 	return outcome
 }
 
+// task is an attempt of a step, another one with each call.
+func (b *bench) task(step plan.Step) rollout.Task {
+	b.attempts++
+	return rollout.Task{
+		Key: rollout.Key{Rollout: "abc234", Step: "4.1", Attempt: b.attempts}, Step: step,
+		Services: map[string]rollout.Service{"app": b.service}, Hosts: b.hosts,
+	}
+}
+
 func (b *bench) poll(ctx context.Context, step plan.Step) (rollout.Outcome, error) {
 	b.t.Helper()
-	t := rollout.Task{
-		Key: rollout.Key{Rollout: "abc234", Step: "4.1", Attempt: 1}, Step: step,
-		Services: map[string]rollout.Service{"app": b.service},
-	}
-	action := b.actions[step.Kind]
+	t := b.task(step)
+	action := b.probes.Actions()[step.Kind]
 	began := time.Now()
 	handle, err := action.Start(ctx, t)
 	if err != nil || handle == "" || time.Since(began) > 0 {
 		b.t.Fatalf("start: %q, %v after %v", handle, err, time.Since(began))
 	}
-	return action.Poll(ctx, t, handle)
+	for {
+		outcome, err := action.Poll(ctx, t, handle)
+		if err != nil || outcome.State != rollout.StillRunning {
+			return outcome, err
+		}
+	}
 }
 
 // want checks a failed probe: its label, its words, and that no secret is in it.
@@ -332,16 +362,6 @@ func TestWebSocketFailures(t *testing.T) {
 		b.want(b.probe(step), "websocket_unreachable", "refused")
 		step.WebSocket.Token = &plan.Value{Env: "UNSET"}
 		b.want(b.probe(step), "websocket_request", "UNSET is not set")
-	})
-}
-
-func TestFindFindsNothing(t *testing.T) {
-	onBench(t, func(b *bench) {
-		for kind, action := range b.actions {
-			if _, found, err := action.Find(b.t.Context(), rollout.Task{}); found || err != nil {
-				t.Errorf("%s: %v, %v", kind, found, err)
-			}
-		}
 	})
 }
 

@@ -10,17 +10,18 @@ import (
 
 	"github.com/coder/websocket"
 
-	"slipway/plan"
 	"slipway/rollout"
 )
 
 // converse opens a WebSocket (RFC 6455), says what the step sends, and listens for the message it
 // expects.
-func (p prober) converse(ctx context.Context, t rollout.Task) (rollout.Outcome, error) {
+func (p *Probes) converse(ctx context.Context, t rollout.Task) rollout.Outcome {
+	ctx, cancel := context.WithTimeout(ctx, workTime)
+	defer cancel()
 	spec, v, began := t.Step.WebSocket, newValues(t), time.Now()
-	conn, bad := p.open(ctx, t.Key, spec, v)
+	conn, bad := p.open(ctx, t, v)
 	if bad != nil {
-		return *bad, nil
+		return *bad
 	}
 	// The answer is known by then; how the other side takes the end does not matter.
 	defer func() { _ = conn.CloseNow() }()
@@ -28,21 +29,21 @@ func (p prober) converse(ctx context.Context, t rollout.Task) (rollout.Outcome, 
 	if spec.Send != "" {
 		text, err := v.expand(spec.Send, asIs)
 		if err != nil {
-			return failed("websocket_request", sentence(err), ""), nil
+			return failed("websocket_request", sentence(err), "")
 		}
 		if err := conn.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
-			return failed("websocket_closed", "The WebSocket closed before anything could be sent: "+reason(err)+".", ""), nil
+			return failed("websocket_closed", "The WebSocket closed before anything could be sent: "+reason(err)+".", "")
 		}
 	}
 	if bad := listen(ctx, conn, spec.Expect, v); bad != nil {
-		return *bad, nil
+		return *bad
 	}
-	return rollout.Outcome{State: rollout.Passed, Note: fmt.Sprintf("Got the expected message in %s.", lasted(time.Since(began)))}, nil
+	return rollout.Outcome{State: rollout.Passed, Note: fmt.Sprintf("Got the expected message in %s.", lasted(time.Since(began)))}
 }
 
 // open connects, with the token as a bearer of the handshake.
-func (p prober) open(ctx context.Context, key rollout.Key, spec *plan.WebSocket, v *values) (*websocket.Conn, *rollout.Outcome) {
-	header := http.Header{"User-Agent": {agent(key)}}
+func (p *Probes) open(ctx context.Context, t rollout.Task, v *values) (*websocket.Conn, *rollout.Outcome) {
+	spec, header := t.Step.WebSocket, http.Header{"User-Agent": {agent(t.Key)}}
 	target, err := v.expand(spec.URL, asIs)
 	if err == nil && spec.Token != nil {
 		var token string
@@ -53,9 +54,17 @@ func (p prober) open(ctx context.Context, key rollout.Key, spec *plan.WebSocket,
 		bad := failed("websocket_request", sentence(err), "")
 		return nil, &bad
 	}
-	conn, response, err := websocket.Dial(ctx, target, &websocket.DialOptions{HTTPClient: p.HTTP, HTTPHeader: header})
+	fence, client := newFence(t), *p.HTTP
+	if bad := fence.refuse(target); bad != nil {
+		return nil, bad
+	}
+	client.CheckRedirect = fence.follow
+	conn, response, err := websocket.Dial(ctx, target, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: header})
 	if err == nil {
 		return conn, nil
+	}
+	if bad := refusal(err); bad != nil {
+		return nil, bad
 	}
 	bad := refused(response, err, v)
 	return nil, &bad
@@ -116,9 +125,4 @@ func innermost(err error) string {
 		}
 		err = inner
 	}
-}
-
-func sentence(err error) string {
-	text := err.Error()
-	return strings.ToUpper(text[:1]) + text[1:] + "."
 }

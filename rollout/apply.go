@@ -91,6 +91,7 @@ func (r *Rollout) applyStep(e Event) error {
 	switch {
 	case e.Kind == StepStarted && starting:
 		r.start(s, e)
+		s.Applied = true
 	case e.Kind == StepHandled && current && !s.Cancel:
 		s.Handle = e.Handle
 	case e.Kind == StepProgress && current && !s.Cancel:
@@ -182,7 +183,7 @@ func (r *Rollout) failed(s *Step, at time.Time) {
 		return
 	}
 	r.cancelSiblings(s)
-	if r.OnFailure == plan.OnFailureRollback && r.shouldReturn() {
+	if r.OnFailure == plan.OnFailureRollback && r.shouldReturn() && s.Label != LabelUnknownEnd {
 		r.leave(Stop{Cause: StopFailed, Step: s.ID, Reason: s.Note, At: at, Return: true})
 		return
 	}
@@ -190,9 +191,24 @@ func (r *Rollout) failed(s *Step, at time.Time) {
 }
 
 // shouldReturn reports whether the old revision is where traffic belongs when the plan fails. It is
-// not when a step that is not rollback_safe has begun, such as a migration, or when the old revision
-// is known to be the worse one: then people decide, and without them nothing moves.
-func (r *Rollout) shouldReturn() bool { return r.Unsafe() == "" && !r.OldIsWorse() }
+// not when a step that is not rollback_safe has begun, such as a migration, when the old revision is
+// known to be the worse one, or when someone else has moved the traffic since, whose revision the way
+// back would take out of service: then people decide, and without them nothing moves.
+func (r *Rollout) shouldReturn() bool {
+	return r.Unsafe() == "" && !r.OldIsWorse() && !r.changedMeanwhile()
+}
+
+// changedMeanwhile reports whether traffic that the rollout had moved was changed by someone else.
+func (r *Rollout) changedMeanwhile() bool {
+	for _, p := range r.Phases {
+		for _, s := range p.Steps {
+			if s.Status == StepFailed && s.Label == LabelChanged && slices.Contains(r.Moved(), s.Spec.Service()) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // Unsafe names the first step that makes going back unsafe, once it has begun; "" if none has.
 func (r *Rollout) Unsafe() string {
@@ -209,7 +225,7 @@ func (r *Rollout) Unsafe() string {
 // OldIsWorse reports whether the counts of the newest gate prove, for a service whose traffic moved,
 // that the old revision fails more often than the new one (verdict.Baseline, at α = 5%).
 func (r *Rollout) OldIsWorse() bool {
-	for _, name := range r.moved() {
+	for _, name := range r.Moved() {
 		g, old := r.newestGate(name), r.Services[name].Baseline
 		if g == nil || old == nil || old.Requests == 0 {
 			continue
@@ -269,7 +285,7 @@ func (r *Rollout) leave(stop Stop) {
 		}
 	}
 	back := Phase{Name: PhaseReturn, Added: true, Parallel: true}
-	for _, name := range r.moved() {
+	for _, name := range r.Moved() {
 		if !stop.Return {
 			break
 		}
@@ -285,13 +301,13 @@ func (r *Rollout) leave(stop Stop) {
 	}
 }
 
-// moved lists the services whose traffic may have been shifted: once a shift was attempted, it counts.
-func (r *Rollout) moved() []string {
+// Moved lists the services whose traffic may have been shifted: once a shift was begun, it counts.
+func (r *Rollout) Moved() []string {
 	var names []string
 	for _, p := range r.Phases {
 		for _, s := range p.Steps {
 			t := s.Spec.Traffic
-			if t != nil && t.To == plan.ToCandidate && s.Attempt > 0 && !slices.Contains(names, t.Service) {
+			if t != nil && t.To == plan.ToCandidate && s.Applied && !slices.Contains(names, t.Service) {
 				names = append(names, t.Service)
 			}
 		}
@@ -333,7 +349,8 @@ func (r *Rollout) result() Result {
 		}
 		return Failed
 	}
-	if r.Stop.Cause == StopFailed {
+	s, _ := r.Step(r.Stop.Step)
+	if r.Stop.Cause == StopFailed || s != nil && (s.Status == StepFailed || s.Status == StepInconclusive) {
 		return Failed
 	}
 	return Aborted

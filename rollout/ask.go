@@ -126,6 +126,9 @@ func (r *Rollout) applyUnasked(e Event) error {
 	if r.Stop != nil {
 		return refuse("this rollout is being stopped already: %s", r.Stop.Reason)
 	}
+	if a := r.openAsk(); a != nil && a.Kind == AskDecision && a.Step == "" {
+		return refuse("this rollout asks already: %s", a.Question)
+	}
 	switch e.Verb {
 	case VerbAbort, VerbHold:
 		r.applyStop(e)
@@ -140,16 +143,22 @@ func (r *Rollout) applyUnasked(e Event) error {
 // the way back leads to a revision that is known to be worse, it asks first.
 func (r *Rollout) applyStop(e Event) {
 	r.closeAsks(Answer{Verb: e.Verb, By: e.By, At: e.At})
-	if e.Verb == VerbAbort && r.OldIsWorse() {
-		r.cancelRunning()
-		r.ask(Ask{
-			Kind: AskDecision, Question: because(e.By.Name+" stopped it", e.Reason) + " The old revision is the worse one.",
-			Who: r.Environment.DeployersOf(r.Target), Options: []Verb{VerbRollback, VerbHold},
-			Opened: e.At, Deadline: e.At.Add(decisionTime), Default: VerbHold,
-		})
+	r.leaveOrAsk(Stop{Cause: StopAborted, By: e.By, Reason: because(e.By.Name+" stopped it", e.Reason), At: e.At, Return: e.Verb == VerbAbort})
+}
+
+// leaveOrAsk leaves the plan for stop, unless that leads back to a revision that is known to be worse:
+// then it asks.
+func (r *Rollout) leaveOrAsk(stop Stop) {
+	if !stop.Return || !r.OldIsWorse() {
+		r.leave(stop)
 		return
 	}
-	r.leave(Stop{Cause: StopAborted, By: e.By, Reason: because(e.By.Name+" stopped it", e.Reason), At: e.At, Return: e.Verb == VerbAbort})
+	r.cancelRunning()
+	r.ask(Ask{
+		Kind: AskDecision, Question: stop.Reason + " The old revision is the worse one.",
+		Who: r.Environment.DeployersOf(r.Target), Options: []Verb{VerbRollback, VerbHold},
+		Opened: stop.At, Deadline: stop.At.Add(decisionTime), Default: VerbHold,
+	})
 }
 
 // pauseTime is how long a rollout may stay paused.
@@ -221,6 +230,12 @@ func (r *Rollout) settle(a *Ask, answer Answer, reason string) {
 	case VerbContinue:
 		s.Waived, s.WaivedBy = true, answer.By
 		r.again(phase)
+	case VerbReject:
+		stop := r.stopFor(a, answer, reason)
+		if answer.By == nil {
+			stop.Return = r.shouldReturn()
+		}
+		r.leaveOrAsk(stop)
 	default:
 		r.leave(r.stopFor(a, answer, reason))
 	}

@@ -52,7 +52,7 @@ func (r *Rollout) task(s Step) Task {
 	return Task{
 		Key:  Key{Rollout: r.ID, Step: s.ID, Attempt: s.Attempt},
 		Step: s.Spec, Fence: s.Fence, Created: r.Created, Started: s.Started, Extra: s.Extra.D(),
-		Services: r.Services,
+		Services: r.Services, Hosts: r.Environment.Hosts,
 	}
 }
 

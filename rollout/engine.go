@@ -155,11 +155,11 @@ func (e *Engine) Rollback(ctx context.Context, req RollbackRequest) (Rollout, er
 }
 
 // create stores a new rollout under the first ID that is free.
-func (e *Engine) create(ctx context.Context, token string, make func(id string) (Rollout, Event)) (Rollout, error) {
+func (e *Engine) create(ctx context.Context, token string, build func(id string) (Rollout, Event)) (Rollout, error) {
 	var err error
 	const tries = 5
 	for salt := range tries {
-		r, created := make(NewID(token, salt))
+		r, created := build(NewID(token, salt))
 		r, err = e.Store.Create(ctx, r, []Event{created})
 		if err == nil {
 			e.Observer.Changed(r.ID)

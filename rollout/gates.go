@@ -3,6 +3,7 @@ package rollout
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"slipway/plan"
@@ -54,7 +55,12 @@ func (g gateAction) Poll(ctx context.Context, t Task, handle string) (Outcome, e
 	if err := json.Unmarshal([]byte(handle), &h); err != nil {
 		return Outcome{}, &Failure{Label: "internal", Reason: "This gate's record cannot be read.", Err: err}
 	}
-	return g.look(ctx, t, h.Since)
+	o, err := g.look(ctx, t, h.Since)
+	var failure *Failure
+	if errors.As(err, &failure) { // without data there is no verdict, and a FAIL least of all
+		return Outcome{State: Inconclusive, Note: failure.Reason, Detail: failure.Detail, Label: failure.Label}, nil
+	}
+	return o, err
 }
 
 func (g gateAction) Cancel(context.Context, Task, string) error { return nil }

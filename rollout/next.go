@@ -179,10 +179,10 @@ func (s *Step) timedOut() Outcome {
 	if s.Note != "" {
 		note += " Last: " + s.Note
 	}
-	if s.Gate != nil {
-		return Outcome{State: Inconclusive, Note: note, Label: "timeout"}
+	if s.Spec.ErrorRate != nil || s.Spec.NoLogs != nil {
+		return Outcome{State: Inconclusive, Note: note, Detail: s.Detail, Label: "timeout"}
 	}
-	return Outcome{State: FailedState, Note: note, Label: "timeout"}
+	return Outcome{State: FailedState, Note: note, Detail: s.Detail, Label: "timeout"}
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -9,18 +9,18 @@ import (
 	"slipway/verdict"
 )
 
-// withBaseline gives the old revision of a test rollout a rate.
-func withBaseline(r Rollout, errors, requests int64) Rollout {
+// withBaseline gives the old revision of a test rollout a rate: so many errors of 1672 requests.
+func withBaseline(r Rollout, errors int64) Rollout {
 	s := r.Services["backend"]
-	s.Baseline = &Baseline{Requests: requests, Errors: errors}
+	s.Baseline = &Baseline{Requests: 1672, Errors: errors}
 	r.Services["backend"] = s
 	return r
 }
 
-// gateWith makes the gate of the test plan fail with its counts.
-func (w *world) failGate(r Rollout, errors, requests int64) Rollout {
+// failGate makes the gate of the test plan fail with 40 errors of 133 requests.
+func (w *world) failGate(r Rollout) Rollout {
 	w.t.Helper()
-	o := Outcome{State: FailedState, Note: "Errors are too many.", Gate: &Gate{Counts: verdict.Counts{Requests: requests, Errors: errors}}}
+	o := Outcome{State: FailedState, Note: "Errors are too many.", Gate: &Gate{Counts: verdict.Counts{Requests: 133, Errors: 40}}}
 	s, _ := r.Step("3.3")
 	if s.Status != StepRunning {
 		w.t.Fatalf("the gate is %s: %s", s.Status, statuses(r))
@@ -57,7 +57,7 @@ func (w *world) toGate(r Rollout) Rollout {
 func TestOldRevisionIsTheWorseOne(t *testing.T) {
 	start := func(t *testing.T) (*world, Rollout) {
 		w := &world{t: t, now: t0}
-		r := w.failGate(w.toGate(withBaseline(newTest(plan.OnFailureRollback), 1204, 1672)), 40, 133)
+		r := w.failGate(w.toGate(withBaseline(newTest(plan.OnFailureRollback), 1204)))
 		ask := r.openAsk()
 		if ask == nil || ask.Kind != AskDecision || ask.Default != VerbHold || r.Services["backend"].Percent != 10 {
 			t.Fatalf("it should hold and ask: %+v at %d%%", r.Asks, r.Services["backend"].Percent)
@@ -79,7 +79,7 @@ func TestOldRevisionIsTheWorseOne(t *testing.T) {
 	})
 	t.Run("a stop asks first", func(t *testing.T) {
 		w := &world{t: t, now: t0}
-		r := w.toGate(withBaseline(newTest(plan.OnFailureRollback), 1204, 1672))
+		r := w.toGate(withBaseline(newTest(plan.OnFailureRollback), 1204))
 		s, _ := r.Step("3.3")
 		r = w.apply(r, Event{At: w.now, Kind: StepProgress, Step: s.ID, Attempt: s.Attempt, Outcome: &Outcome{State: StillRunning, Gate: &Gate{Counts: verdict.Counts{Requests: 50}}}})
 		r = w.drive(w.say(r, VerbAbort, deployer))
@@ -92,7 +92,7 @@ func TestOldRevisionIsTheWorseOne(t *testing.T) {
 	})
 	t.Run("control: a healthy old revision gets the traffic back", func(t *testing.T) {
 		w := &world{t: t, now: t0}
-		r := w.failGate(w.toGate(withBaseline(newTest(plan.OnFailureRollback), 8, 1672)), 40, 133)
+		r := w.failGate(w.toGate(withBaseline(newTest(plan.OnFailureRollback), 8)))
 		if r.End == nil || r.End.Result != RolledBack {
 			t.Errorf("%+v", r.End)
 		}
@@ -107,7 +107,7 @@ func TestRollbackSafeFalse(t *testing.T) {
 			r := newTest(plan.OnFailureRollback)
 			safe := !unsafe
 			r.Phases[0].Steps[1].Spec.RollbackSafe = &safe
-			r = w.failGate(w.toGate(withBaseline(r, 8, 1672)), 40, 133)
+			r = w.failGate(w.toGate(withBaseline(r, 8)))
 			asked := r.openAsk() != nil
 			if asked != unsafe || unsafe && r.Unsafe() != "tests" {
 				t.Errorf("asked %v, unsafe %q: %s", asked, r.Unsafe(), statuses(r))
@@ -182,7 +182,7 @@ func TestManualAndWait(t *testing.T) {
 // An image that failed the last time asks before it goes out again.
 func TestFailedBefore(t *testing.T) {
 	w := &world{t: t, now: t0}
-	failed := w.failGate(w.toGate(withBaseline(newTest(plan.OnFailureRollback), 8, 1672)), 40, 133)
+	failed := w.failGate(w.toGate(withBaseline(newTest(plan.OnFailureRollback), 8)))
 	good := w.drive(w.say(w.drive(newTest(plan.OnFailureRollback)), VerbApprove, approver))
 	rejected := w.drive(w.say(w.drive(newTest(plan.OnFailureRollback)), VerbReject, approver))
 	services := map[string]Service{"backend": {Name: "backend", Image: failed.Services["backend"].Image}}
@@ -265,4 +265,49 @@ func TestLastGood(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
+}
+
+// Whether a step that may not be repeated has happened is for people to find out.
+func TestUnknownEndAsks(t *testing.T) {
+	for label, asks := range map[string]bool{LabelUnknownEnd: true, "exit": false} {
+		w := &world{t: t, now: t0}
+		r := newTest(plan.OnFailureRollback)
+		r = w.apply(r, Next(r, t0).Events[0])
+		r = w.apply(r, Event{At: t0, Kind: StepStarted, Step: "1.2", Attempt: 1})
+		r = w.apply(r, Event{At: t0, Kind: StepEnded, Step: "1.2", Attempt: 1, Outcome: &Outcome{State: FailedState, Label: label, Note: "Did it happen?"}})
+		if asked := r.openAsk() != nil; asked != asks {
+			t.Errorf("%s: asked %v", label, asked)
+		}
+	}
+}
+
+// Someone else's change between two shifts: the way back would take their revision out of service, so
+// people decide. A shift that its precondition refused has moved nothing.
+func TestSomeoneElseMovedTheTraffic(t *testing.T) {
+	refuse := func(w *world, r Rollout, id string) Rollout {
+		s, _ := r.Step(id)
+		o := Outcome{State: FailedState, Label: LabelChanged, Note: "backend was changed by someone else."}
+		return w.drive(w.apply(r, Event{At: w.now, Kind: StepEnded, Step: id, Attempt: s.Attempt + 1, Outcome: &o}))
+	}
+	t.Run("before the first shift", func(t *testing.T) {
+		w := &world{t: t, now: t0}
+		r := w.say(w.drive(newTest(plan.OnFailureRollback)), VerbApprove, approver)
+		r = w.apply(r, Event{At: w.now, Kind: StepStarted, Step: "3.1", Attempt: 1})
+		r = w.end(r, []string{"3.1"})
+		if r = refuse(w, r, "3.2"); r.End == nil || r.End.Result != Failed || len(r.Moved()) > 0 {
+			t.Errorf("%+v, moved %v", r.End, r.Moved())
+		}
+	})
+	t.Run("between two shifts", func(t *testing.T) {
+		w := &world{t: t, now: t0}
+		r := w.toGate(newTest(plan.OnFailureRollback))
+		r = refuse(w, w.end(r, []string{"3.3"}), "3.4")
+		if ask := r.openAsk(); ask == nil || ask.Default != VerbHold {
+			t.Fatalf("it should ask and stay: %+v", r.Asks)
+		}
+		w.now = w.now.Add(decisionTime)
+		if r = w.drive(r); r.End == nil || r.End.Result == RolledBack || r.Services["backend"].Percent != 10 {
+			t.Errorf("%+v at %d%%", r.End, r.Services["backend"].Percent)
+		}
+	})
 }

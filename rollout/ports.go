@@ -107,6 +107,7 @@ type Task struct {
 	Started  time.Time     // when the attempt began
 	Extra    time.Duration // by which people have extended a gate's budget
 	Services map[string]Service
+	Hosts    []string // that may be called besides the services' own; see plan.MatchHost
 }
 
 // Key identifies one attempt of one step: what makes an effect happen once.
@@ -169,6 +170,13 @@ type Lines struct {
 	Hits   int64
 	Sample string // the first of them
 }
+
+// LabelUnknownEnd is the Label of a Failure that leaves open whether the effect of a step that may not
+// be repeated has happened: people decide, whatever on_failure says.
+const LabelUnknownEnd = "unknown_end"
+
+// LabelChanged is the Label of a Failure that someone else's change of a service is the reason for.
+const LabelChanged = "changed_meanwhile"
 
 // Failure is an error with a safe sentence for people, and the chain for the log.
 type Failure struct {

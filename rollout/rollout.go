@@ -181,6 +181,8 @@ type Step struct {
 	Detail  string     `json:"detail,omitempty"` // more, for "Details": a log's tail
 	Label   string     `json:"label,omitempty"`  // of the failure, for metrics: "image_missing"
 	Gate    *Gate      `json:"gate,omitempty"`
+	// Applied: an attempt went as far as its effect. One that its precondition refused did not.
+	Applied bool `json:"applied,omitempty"`
 	// Cancel: the attempt under way has to be cancelled; the status follows once it is.
 	Cancel bool `json:"cancel,omitempty"`
 	// Waived: it failed or stayed inconclusive, and WaivedBy decided to go on all the same.

@@ -26,7 +26,7 @@ type options struct {
 	Listen   string  `default:"127.0.0.1:8190" help:"Where Slack is: API at /api/, socket at /link, control at /_control/."`
 	GCP      string  `name:"gcp" default:"127.0.0.1:8191" help:"Where Cloud Run and Logging are (gRPC, in the clear)."`
 	Redis    string  `help:"A real Redis in place of the embedded one, which forgets everything in the end." placeholder:"URL"`
-	File     string  `default:"deploy.yaml" help:"The plan file."`
+	File     string  `default:"deploy.yaml" help:"The plan file; some scenarios have their own."`
 	Scenario string  `default:"ssot" help:"What the services are like, and the image that is rolled out."`
 	NoBot    bool    `help:"The servers only; prints the environment that 'go run .' needs."`
 	Play     bool    `help:"Plays the scenario, prints the channel as it changes, and exits with 0 if it ends as the scenario says."`
@@ -68,13 +68,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if _, err := parser.Parse(args); helped || err != nil {
 		return err
 	}
-	file, err := plan.LoadFile(o.File)
-	if err != nil {
-		return err
-	}
 	scenario, err := workspace.FindScenario(o.Scenario)
 	if err != nil {
 		return err
+	}
+	file, err := scenario.Load(o.File)
+	if err != nil {
+		return err
+	}
+	if o.NoBot && scenario.Plan != "" {
+		return fmt.Errorf("the scenario %q has a plan file of its own, so it needs its bot: leave -no-bot out", scenario.Name)
 	}
 	if o.Play { // its own ports, so that it can be played beside a running sandbox
 		o.Listen, o.GCP = "127.0.0.1:0", "127.0.0.1:0"

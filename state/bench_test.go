@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +33,7 @@ type fault string
 const (
 	readOnly fault = "read-only"
 	full     fault = "full"
+	down     fault = "down"
 )
 
 // server starts a bench and runs a test on it.
@@ -55,10 +57,18 @@ func embedded() server {
 			m := miniredis.NewMiniRedis()
 			m.ClockTTL(true)
 			t.Cleanup(m.Close)
-			dial := func(context.Context, string, string) (net.Conn, error) { return m.Dial() }
+			var gone atomic.Bool
+			dial := func(context.Context, string, string) (net.Conn, error) {
+				if gone.Load() {
+					return nil, syscall.ECONNREFUSED
+				}
+				c, err := m.Dial()
+				return &goneConn{c, &gone}, err
+			}
 			b := newBench(t, dial, time.Second)
 			b.pass = time.Sleep
 			b.fault = func(f fault) {
+				gone.Store(f == down)
 				m.SetError(map[fault]string{
 					readOnly: "READONLY You can't write against a read only replica.",
 					full:     "OOM command not allowed when used memory > 'maxmemory'.",
@@ -67,6 +77,19 @@ func embedded() server {
 			test(t, b)
 		})
 	}}
+}
+
+// goneConn breaks once its server is gone.
+type goneConn struct {
+	net.Conn
+	gone *atomic.Bool
+}
+
+func (c *goneConn) Write(p []byte) (int, error) {
+	if c.gone.Load() {
+		return 0, syscall.EPIPE
+	}
+	return c.Conn.Write(p)
 }
 
 func newBench(t *testing.T, dial Dial, unit time.Duration) *bench {

@@ -31,13 +31,16 @@ func (e *SchemaError) Error() string {
 // be repeated as it was.
 type Error struct {
 	Op     string // what was tried: "commit"
-	Reason string // one safe sentence, fit for the channel
+	Reason string // what is wrong and what to do; safe, fit for the channel
 	Err    error  // for the log
 }
 
 func (e *Error) Error() string { return e.Op + ": " + e.Reason + ": " + e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// SafeReason is Reason as a sentence, for whoever tells people. It does not say that nothing was done.
+func (e *Error) SafeReason() string { return e.Reason + "." }
 
 // failed wraps an error of the client; nil stays nil.
 func failed(op string, err error) error {
@@ -52,15 +55,15 @@ func failed(op string, err error) error {
 func reason(err error) string {
 	switch {
 	case redis.IsOOMError(err):
-		return "Redis is full; raise its maxmemory (and keep maxmemory-policy at noeviction)"
+		return "Redis is full; raise its maxmemory, and keep maxmemory-policy at noeviction"
 	case redis.IsReadOnlyError(err):
-		return "Redis is read-only: this is a replica, or a failover is under way"
+		return "Redis is read-only; wait if a failover is under way, else point REDIS_URL at the primary and not at a replica"
 	case redis.IsNoReplicasError(err):
-		return "Redis refuses writes because its replicas are away"
+		return "Redis refuses writes because its replicas are away; bring them back, or lower its min-replicas-to-write"
 	case redis.IsLoadingError(err):
-		return "Redis is starting and still loads its data"
+		return "Redis is starting and still loads its data; wait until it has"
 	case redis.IsMasterDownError(err), redis.IsClusterDownError(err):
-		return "Redis has no master at the moment"
+		return "Redis has no primary at the moment; wait for the failover, or bring the primary back"
 	case redis.IsAuthError(err):
 		return "Redis refused the user or the password; check REDIS_URL"
 	case redis.IsPermissionError(err):
@@ -68,13 +71,13 @@ func reason(err error) string {
 	case redis.IsMaxClientsError(err):
 		return "Redis has no connection left; raise its maxclients"
 	case refusesWrites(err):
-		return "Redis cannot save to its disk and refuses writes"
+		return "Redis cannot save to its disk and refuses writes; make room on the disk, and see its log"
 	case isTimeout(err):
-		return "Redis did not answer in time"
+		return "Redis did not answer in time; see whether its host or the network is overloaded"
 	case answered(err):
 		return "Redis refused a command; Slipway needs Redis 7.0 or newer"
 	default:
-		return "Redis cannot be reached"
+		return "Redis cannot be reached; see that it runs, and that REDIS_URL names it"
 	}
 }
 

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,7 +39,7 @@ func (c *lossyConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 && c.of.armed.CompareAndSwap(true, false) {
 		c.broken.Store(true)
-		_ = c.Conn.Close()
+		_ = c.Close()
 	}
 	if c.broken.Load() {
 		return 0, io.EOF // as from a peer that went away, which a client may be tempted to retry
@@ -62,7 +64,7 @@ func (b *bench) losing(t *testing.T) (*Store, func()) {
 // lost checks that a call whose reply was lost says so.
 func lost(t *testing.T, err error) {
 	t.Helper()
-	if e, ok := errors.AsType[*Error](err); !ok || e.Reason != "Redis cannot be reached" {
+	if e, ok := errors.AsType[*Error](err); !ok || e.Reason != unreachable {
 		t.Fatalf("the lost reply gave %v", err)
 	}
 }
@@ -139,7 +141,7 @@ func TestLostReplyOfLock(t *testing.T) {
 }
 
 func TestBrokenServer(t *testing.T) {
-	for f, want := range map[fault]string{readOnly: "read-only", full: "full; raise its maxmemory"} {
+	for f, want := range map[fault]string{readOnly: "is read-only", full: "is full; raise its maxmemory", down: "cannot be reached; see that it runs"} {
 		t.Run(string(f), func(t *testing.T) {
 			conform(t, func(t *testing.T, b *bench) {
 				r := b.start(t, "aaaaaa", backend)
@@ -158,7 +160,7 @@ func TestBrokenServer(t *testing.T) {
 					err := try()
 					e, ok := errors.AsType[*Error](err)
 					if !ok || e.Op != op || !strings.Contains(e.Reason, want) {
-						t.Errorf("%s: %v, want that Redis is %s", op, err, want)
+						t.Errorf("%s: %v, want that Redis %s", op, err, want)
 					}
 				}
 			})
@@ -209,7 +211,7 @@ func TestSilentServer(t *testing.T) {
 		if took := time.Since(began); took > 1100*time.Millisecond {
 			t.Errorf("it gave up after %s, want 1s", took)
 		}
-		if e, ok := errors.AsType[*Error](err); !ok || e.Reason != "Redis did not answer in time" {
+		if e, ok := errors.AsType[*Error](err); !ok || e.Reason != silence {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -228,20 +230,54 @@ func (c *silentConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// Each sentence says what is wrong and what to do about it.
 func TestReasons(t *testing.T) {
-	for _, text := range []string{
-		"LOADING Redis is loading the dataset in memory", "NOREPLICAS Not enough good replicas to write.",
-		"MISCONF Redis is configured to save RDB snapshots", "WRONGPASS invalid username-password pair",
-		"NOAUTH Authentication required.", "NOPERM this user has no permissions", "CLUSTERDOWN The cluster is down",
-		"MASTERDOWN Link with MASTER is down", "ERR max number of clients reached", "ERR unknown command",
+	for text, want := range map[string]string{
+		"READONLY You can't write against a read only replica.":       "Redis is read-only; wait if a failover is under way, else point REDIS_URL at the primary and not at a replica",
+		"OOM command not allowed when used memory > 'maxmemory'.":     "Redis is full; raise its maxmemory, and keep maxmemory-policy at noeviction",
+		"LOADING Redis is loading the dataset in memory":              "Redis is starting and still loads its data; wait until it has",
+		"NOREPLICAS Not enough good replicas to write.":               "Redis refuses writes because its replicas are away; bring them back, or lower its min-replicas-to-write",
+		"MISCONF Redis is configured to save RDB snapshots":           "Redis cannot save to its disk and refuses writes; make room on the disk, and see its log",
+		"WRONGPASS invalid username-password pair":                    "Redis refused the user or the password; check REDIS_URL",
+		"NOAUTH Authentication required.":                             "Redis refused the user or the password; check REDIS_URL",
+		"NOPERM this user has no permissions":                         "Redis forbids a command to this user; Slipway needs read, write, scripting and pubsub on {slipway}:*",
+		"CLUSTERDOWN The cluster is down":                             "Redis has no primary at the moment; wait for the failover, or bring the primary back",
+		"MASTERDOWN Link with MASTER is down and replica-serve-stale": "Redis has no primary at the moment; wait for the failover, or bring the primary back",
+		"ERR max number of clients reached":                           "Redis has no connection left; raise its maxclients",
+		"ERR unknown command":                                         "Redis refused a command; Slipway needs Redis 7.0 or newer",
 	} {
 		embedded().run(t, func(t *testing.T, b *bench) {
-			err := failed("op", b.says(t, text))
-			e, ok := errors.AsType[*Error](err)
-			if !ok || e.Reason == "Redis cannot be reached" || e.Reason == "Redis did not answer in time" {
-				t.Errorf("%q has no sentence of its own: %v", text, err)
+			e, ok := errors.AsType[*Error](failed("op", b.says(t, text)))
+			if !ok || e.Reason != want {
+				t.Errorf("%q gives %+v, want %q", text, e, want)
 			}
 		})
+	}
+}
+
+const (
+	unreachable = "Redis cannot be reached; see that it runs, and that REDIS_URL names it"
+	silence     = "Redis did not answer in time; see whether its host or the network is overloaded"
+)
+
+// What the way to Redis says, in the error chains of the client and the net package.
+func TestReasonsOfTheWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"refused":          {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, unreachable},
+		"unknown name":     {&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}, unreachable},
+		"hung up":          {io.EOF, unreachable},
+		"closed by us":     {redis.ErrClosed, unreachable},
+		"deadline":         {context.DeadlineExceeded, silence},
+		"socket's timeout": {&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, silence},
+		"no connection":    {redis.ErrPoolTimeout, silence},
+	} {
+		e, ok := errors.AsType[*Error](failed("op", c.err))
+		if !ok || e.Reason != c.want || !errors.Is(e, c.err) {
+			t.Errorf("%s gives %+v, want %q", name, e, c.want)
+		}
 	}
 }
 

@@ -5,8 +5,9 @@ package state
 //
 // Per rollout: a hash with its snapshot, version, schema, lock fence and lease; a sorted set of its
 // events by Seq; a hash with its card. Over all: the rollouts that are active, due (by the time) and
-// leased (by the lease's end), the locks of an environment by place, its history, the outbox of
-// stale cards, the inbox, the last fence, and the channel on which wakes are published.
+// leased (by the lease's end), the locks of an environment by place, the index of those keys, its
+// history, the outbox of stale cards, the inbox, the last fence, and the channel on which wakes are
+// published.
 type keys string
 
 const slipway keys = "{slipway}:"
@@ -21,6 +22,7 @@ func (k keys) token(t string) string    { return string(k) + "token:" + t }
 func (k keys) locks(environment string) string   { return string(k) + "locks:" + environment }
 func (k keys) history(environment string) string { return string(k) + "history:" + environment }
 
+func (k keys) locked() string { return string(k) + "locked" }
 func (k keys) active() string { return string(k) + "active" }
 func (k keys) due() string    { return string(k) + "due" }
 func (k keys) leases() string { return string(k) + "leases" }

@@ -84,6 +84,7 @@ func TestFencesMakeTheLockLinearizable(t *testing.T) {
 
 // contend lets four people increment the cell six times each, and often be later than their lock.
 func contend(t *testing.T, b *bench, cell *counterCell) []porcupine.Operation {
+	t.Helper()
 	var (
 		clock   atomic.Int64
 		mu      sync.Mutex
@@ -108,6 +109,7 @@ func contend(t *testing.T, b *bench, cell *counterCell) []porcupine.Operation {
 }
 
 func (b *bench) incrementUnderLock(t *testing.T, cell *counterCell, who rollout.Actor, random *rand.Rand) increment {
+	t.Helper()
 	l := b.lockAtLast(t, who)
 	value, ok := cell.read(l.Fence)
 	time.Sleep(time.Duration(random.IntN(1600)) * time.Millisecond)
@@ -122,6 +124,7 @@ func (b *bench) incrementUnderLock(t *testing.T, cell *counterCell, who rollout.
 
 // lockAtLast asks until the environment is locked for who, for a second.
 func (b *bench) lockAtLast(t *testing.T, who rollout.Actor) rollout.Lock {
+	t.Helper()
 	for {
 		wish := personal(staging, who)
 		wish.Expires = time.Now().Add(time.Second)

@@ -1,11 +1,13 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +32,7 @@ func (s *Store) Lock(ctx context.Context, l rollout.Lock) (rollout.Lock, error) 
 		return rollout.Lock{}, fmt.Errorf("encode the lock on %s: %w", l.Target, err)
 	}
 	got, err := s.run(ctx, "lock", s.scripts.lock,
-		[]string{slipway.locks(l.Target.Environment), slipway.fence()},
+		[]string{slipway.locks(l.Target.Environment), slipway.fence(), slipway.locked()},
 		place(l.Target), holder(l), document, lasts)
 	if err != nil {
 		return rollout.Lock{}, err
@@ -79,6 +81,39 @@ func (s *Store) Holder(ctx context.Context, target plan.Target) (rollout.Lock, b
 		return l, err == nil, err
 	}
 	return rollout.Lock{}, false, got.unknown("holder")
+}
+
+// Locks returns every lock that is held now, in all environments, the oldest grant first.
+func (s *Store) Locks(ctx context.Context) ([]rollout.Lock, error) {
+	got, err := s.run(ctx, "locks", s.scripts.locks, []string{slipway.locked()})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]rollout.Lock, len(got))
+	for i, text := range got {
+		if list[i], err = parseLock(text); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(list, func(a, b rollout.Lock) int { return cmp.Compare(a.Fence, b.Fence) })
+	return list, nil
+}
+
+// left are the arguments of a commit for the lock that an ended rollout leaves behind, empty ones if
+// it leaves none: place, holder, document, and how long it lasts.
+func left(c rollout.Commit) ([]any, error) {
+	l := c.Lock
+	if l == nil {
+		return []any{"", "", "", -1}, nil
+	}
+	if c.Then != rollout.Over || l.Rollout != "" || l.By.ID == "" || l.Target != c.Rollout.Lock.Target {
+		return nil, fmt.Errorf("rollout %s can leave its target locked only when it is over, and only for a person", c.Rollout.ID)
+	}
+	document, err := json.Marshal(l)
+	if err != nil {
+		return nil, fmt.Errorf("encode the lock that rollout %s leaves: %w", c.Rollout.ID, err)
+	}
+	return []any{place(l.Target), holder(*l), document, delay(l.Expires, time.Now())}, nil
 }
 
 // place is a lock's field within its environment.

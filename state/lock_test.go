@@ -2,6 +2,7 @@ package state
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -77,6 +78,72 @@ func TestPersonalLock(t *testing.T) {
 			}
 		}
 		b.start(t, "aaaaaa", staging)
+	})
+}
+
+// A lock is renewed by whoever has it, on that very target, and by nobody else.
+func TestRenewedLock(t *testing.T) {
+	conform(t, func(t *testing.T, b *bench) {
+		wish := personal(backend, oncall)
+		wish.Expires = time.Now().UTC().Round(0).Add(2 * b.unit)
+		l, err := b.Lock(t.Context(), wish)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, other := range map[string]rollout.Lock{
+			"by another":                personal(backend, deployer),
+			"on the environment":        personal(staging, oncall),
+			"by another, on everything": personal(staging, deployer),
+		} {
+			_, err := b.Lock(t.Context(), other)
+			if e, ok := errors.AsType[*rollout.LockedError](err); !ok || e.Lock != l {
+				t.Errorf("a lock %s gave %v, want to be told of %+v", name, err, l)
+			}
+		}
+		wish.Expires = wish.Expires.Add(4 * b.unit)
+		renewed, err := b.Lock(t.Context(), wish)
+		if err != nil || renewed.Fence != l.Fence {
+			t.Fatalf("renewed with fence %d, %v; want %d", renewed.Fence, err, l.Fence)
+		}
+		b.pass(3 * b.unit)
+		if got := b.wantLocks(t, backend)[0]; got != renewed {
+			t.Errorf("held is %+v, want %+v", got, renewed)
+		}
+		wish.Expires = time.Time{}
+		if _, err := b.Lock(t.Context(), wish); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(4 * b.unit)
+		b.wantLocks(t, backend) // it has no end any more
+	})
+}
+
+func TestLocks(t *testing.T) {
+	conform(t, func(t *testing.T, b *bench) {
+		b.wantLocks(t)
+		prod := plan.Target{Environment: "prod"}
+		r := b.start(t, "aaaaaa", auth)
+		forever, err := b.Lock(t.Context(), personal(prod, deployer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wish := personal(backend, oncall)
+		wish.Expires = time.Now().UTC().Round(0).Add(2 * b.unit)
+		short, err := b.Lock(t.Context(), wish)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := b.wantLocks(t, auth, prod, backend), []rollout.Lock{r.Lock, forever, short}; !slices.Equal(got, want) {
+			t.Errorf("the locks are %+v, want %+v", got, want)
+		}
+		b.pass(3 * b.unit)
+		b.wantLocks(t, auth, prod)
+		b.commit(t, r, 0, rollout.Over, time.Time{})
+		b.wantLocks(t, prod)
+		if err := b.Unlock(t.Context(), prod, forever.Fence); err != nil {
+			t.Fatal(err)
+		}
+		b.wantLocks(t)
 	})
 }
 

@@ -31,7 +31,7 @@ func TestOpenUnreachable(t *testing.T) {
 			return nil, refuse
 		})
 		e, ok := errors.AsType[*Error](err)
-		if !ok || e.Reason != "Redis cannot be reached" || !errors.Is(err, refuse) || strings.Contains(err.Error(), "hunter2") {
+		if !ok || e.Reason != unreachable || !errors.Is(err, refuse) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", scheme, err)
 		}
 	}

@@ -15,7 +15,8 @@ var sources embed.FS
 type scripts struct {
 	create, commit, snapshots *redis.Script
 	claim, renew, release     *redis.Script
-	lock, unlock, holder      *redis.Script
+	lock, unlock              *redis.Script
+	holder, locks             *redis.Script
 	accept, take, done        *redis.Script
 	claimCard, saveCard       *redis.Script
 }
@@ -24,7 +25,8 @@ func newScripts() scripts {
 	return scripts{
 		create: script("create"), commit: script("commit"), snapshots: script("snapshots"),
 		claim: script("claim"), renew: script("renew"), release: script("release"),
-		lock: script("lock"), unlock: script("unlock"), holder: script("holder"),
+		lock: script("lock"), unlock: script("unlock"),
+		holder: script("holder"), locks: script("locks"),
 		accept: script("accept"), take: script("take"), done: script("done"),
 		claimCard: script("claim_card"), saveCard: script("save_card"),
 	}

@@ -40,8 +40,9 @@ func (b *bench) breakServer(t *testing.T, f fault) {
 	command := map[fault][]any{
 		readOnly: {"REPLICAOF", "127.0.0.1", "1"},
 		full:     {"CONFIG", "SET", "maxmemory", "1"},
+		down:     {"SHUTDOWN", "NOSAVE"},
 	}[f]
-	if err := b.client.Do(t.Context(), command...).Err(); err != nil {
+	if err := b.client.Do(t.Context(), command...).Err(); err != nil && f != down { // which hangs up instead of an answer
 		t.Fatal(err)
 	}
 }

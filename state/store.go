@@ -19,8 +19,8 @@ import (
 	"slipway/rollout"
 )
 
-// Store implements rollout.Store, rollout.Leases and rollout.Locks, and the inbox and outbox of the
-// bot. It may be used by several goroutines. Each call has a deadline of its own; a failure of
+// Store implements rollout.Store, rollout.Leases, rollout.Locks and rollout.Past, and the inbox and
+// outbox of the bot. It may be used by several goroutines. Each call has a deadline of its own; a failure of
 // Redis is an *Error.
 //
 // A lock's fence is given when the lock is granted, after the snapshot was encoded. It is kept
@@ -35,6 +35,7 @@ var (
 	_ rollout.Store  = (*Store)(nil)
 	_ rollout.Leases = (*Store)(nil)
 	_ rollout.Locks  = (*Store)(nil)
+	_ rollout.Past   = (*Store)(nil)
 )
 
 // Options are the store's settings; a zero value means the default.
@@ -66,8 +67,10 @@ func New(c redis.UniversalClient, o Options) *Store {
 
 // Create stores a new rollout with its lock and first events, due at once, and returns it with the
 // lock's fence. A rollout with the same Token is returned as it is now, and nothing is written. A
-// held lock is a *rollout.LockedError, an ID that another rollout has is
-// rollout.ErrIDTaken.
+// held lock is a *rollout.LockedError, an ID that another rollout has is rollout.ErrIDTaken.
+//
+// A rollback takes the place of every person's lock that overlaps its own, so that a lock keeps
+// nobody from going back; another rollout's lock refuses it as any other.
 func (s *Store) Create(ctx context.Context, r rollout.Rollout, events []rollout.Event) (rollout.Rollout, error) {
 	if err := complete(r); err != nil {
 		return rollout.Rollout{}, err
@@ -82,7 +85,7 @@ func (s *Store) Create(ctx context.Context, r rollout.Rollout, events []rollout.
 	}
 	args, err := withEvents([]any{
 		r.ID, r.Schema, r.Version, snapshot,
-		place(r.Lock.Target), holder(r.Lock), document,
+		place(r.Lock.Target), holder(r.Lock), document, r.Kind == rollout.Rollback,
 		seconds(s.o.Retention), slipway.wakes(),
 	}, events)
 	if err != nil {
@@ -90,7 +93,7 @@ func (s *Store) Create(ctx context.Context, r rollout.Rollout, events []rollout.
 	}
 	got, err := s.run(ctx, "create", s.scripts.create, []string{
 		slipway.rollout(r.ID), slipway.events(r.ID), slipway.token(r.Token), slipway.locks(r.Target.Environment),
-		slipway.active(), slipway.due(), slipway.outbox(), slipway.fence(),
+		slipway.active(), slipway.due(), slipway.outbox(), slipway.fence(), slipway.locked(),
 	}, args...)
 	if err != nil {
 		return rollout.Rollout{}, err
@@ -173,24 +176,31 @@ func decode(id, schema, fence, snapshot string) (rollout.Rollout, error) {
 //
 // A commit without a fence is a person's: it leaves the lease alone, makes a rollout that nobody
 // works on due at once and publishes its ID; Then matters only if it is Over, Due not at all.
+//
+// With Over the rollout's lock is released and c.Lock, if there is one, granted in its place with a
+// fence of its own, in the same step; a lock whose end has passed already leaves the target free.
 func (s *Store) Commit(ctx context.Context, c rollout.Commit) error {
 	r := c.Rollout
 	snapshot, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("encode rollout %s: %w", r.ID, err)
 	}
-	args, err := withEvents([]any{
+	lock, err := left(c)
+	if err != nil {
+		return err
+	}
+	args, err := withEvents(append([]any{
 		r.ID, r.Schema, r.Version, snapshot,
 		c.Fence, string(c.Then), delay(c.Due, time.Now()),
 		holder(rollout.Lock{Rollout: r.ID}), seconds(s.o.Retention), slipway.wakes(),
-	}, c.Events)
+	}, lock...), c.Events)
 	if err != nil {
 		return err
 	}
 	got, err := s.run(ctx, "commit", s.scripts.commit, []string{
 		slipway.rollout(r.ID), slipway.events(r.ID), slipway.card(r.ID),
 		slipway.active(), slipway.due(), slipway.leases(), slipway.outbox(),
-		slipway.locks(r.Target.Environment), slipway.history(r.Target.Environment),
+		slipway.locks(r.Target.Environment), slipway.history(r.Target.Environment), slipway.fence(), slipway.locked(),
 	}, args...)
 	if err != nil {
 		return err

@@ -113,7 +113,7 @@ func (g *Gate) AtMost(c Counts) float64 {
 		return 1
 	}
 	passed := g.passes(c)
-	lo, hi := logitBracket(errors, successes)
+	lo, hi := lowestLogit(errors, successes), float64(logitEnd)
 	if limit := math.Log(g.Limit) - math.Log1p(-g.Limit); passed {
 		hi = limit
 	} else {
@@ -130,15 +130,17 @@ func (g *Gate) AtMost(c Counts) float64 {
 	return max(bound, math.Nextafter(g.Limit, 1))
 }
 
-// logitBracket holds the root of AtMost: E_pass is below 1 at the observed rate,
-// and e^40 to 1 is a rate that a float64 cannot tell from 1. Without an error
-// the lower end is far below what 2^63 requests could show.
-func logitBracket(errors, successes float64) (lo, hi float64) {
-	const end = 40
+// logitEnd is above the root of AtMost: e^40 to 1 is a rate that a float64
+// cannot tell from 1.
+const logitEnd = 40
+
+// lowestLogit is below the root of AtMost: E_pass is below 1 at the observed
+// rate. Without an error it is far below what 2^63 requests could show.
+func lowestLogit(errors, successes float64) float64 {
 	if errors == 0 {
-		return -2 * end, end
+		return -2 * logitEnd
 	}
-	return math.Log(errors / successes), end
+	return math.Log(errors / successes)
 }
 
 // CleanNeeded is how many further requests, all without an error, would make

@@ -7,17 +7,20 @@ import (
 	"testing"
 )
 
-func newGate(t testing.TB, limit, alphaPass, alphaFail float64) *Gate {
-	t.Helper()
+func newGate(tb testing.TB, limit, alphaPass, alphaFail float64) *Gate {
+	tb.Helper()
 	g, err := NewGate(limit, alphaPass, alphaFail)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return &g
 }
 
 // standard is the gate of the published numbers: 5% at 5% and 5%.
-func standard(t testing.TB) *Gate { return newGate(t, 0.05, 0.05, 0.05) }
+func standard(tb testing.TB) *Gate {
+	tb.Helper()
+	return newGate(tb, 0.05, 0.05, 0.05)
+}
 
 // near reports whether got rounds to want, given to within half a unit of its
 // last digit.

@@ -63,7 +63,7 @@ func (e *endpoint) close() {
 	if e == nil || e.server == nil {
 		return
 	}
-	e.server.Close()
+	_ = e.server.Close()
 	for cancel := range maps.Values(e.sockets) {
 		cancel()
 	}
@@ -115,7 +115,7 @@ func (e *endpoint) answer(w http.ResponseWriter, r *http.Request, rev *revision)
 		return
 	}
 	if exception, fails := e.fails(rev); fails {
-		http.Error(w, traceback(exception), http.StatusInternalServerError)
+		http.Error(w, traceback(exception), e.errorStatus(rev))
 		return
 	}
 	switch r.Method + " " + r.URL.Path {
@@ -136,6 +136,12 @@ func (e *endpoint) fails(rev *revision) (exception string, fails bool) {
 	defer e.cloud.mu.Unlock()
 	fails = rev.countRequest()
 	return cmp.Or(rev.service.exception(rev), "RuntimeError: internal error"), fails
+}
+
+func (e *endpoint) errorStatus(rev *revision) int {
+	e.cloud.mu.Lock()
+	defer e.cloud.mu.Unlock()
+	return int(rev.errorStatus())
 }
 
 // login hands out a token for an email and a password, or for an email and the token of end-to-end checks.
@@ -205,7 +211,7 @@ func (e *endpoint) answerSocket(w http.ResponseWriter, r *http.Request, rev *rev
 	if err != nil {
 		return http.StatusBadRequest
 	}
-	defer conn.CloseNow()
+	defer func() { _ = conn.CloseNow() }()
 	ctx, release, ok := e.hold(r.Context())
 	if !ok {
 		return http.StatusServiceUnavailable
@@ -213,7 +219,7 @@ func (e *endpoint) answerSocket(w http.ResponseWriter, r *http.Request, rev *rev
 	defer release()
 	if exception := e.socketFailure(rev); exception != "" {
 		send(ctx, conn, map[string]string{"type": "auth", "status": "error", "error": exception})
-		conn.Close(websocket.StatusInternalError, "authentication failed")
+		_ = conn.Close(websocket.StatusInternalError, "authentication failed")
 		return http.StatusSwitchingProtocols
 	}
 	converse(ctx, conn, user)
@@ -244,6 +250,9 @@ func (e *endpoint) socketFailure(rev *revision) string {
 	e.cloud.mu.Lock()
 	defer e.cloud.mu.Unlock()
 	exception := rev.service.exception(rev)
+	if rev.crashed && exception == "" {
+		return "Service Unavailable"
+	}
 	if exception == "" || rev.errorRate() < socketsFailAt {
 		return ""
 	}
@@ -275,7 +284,7 @@ func send(ctx context.Context, conn *websocket.Conn, message map[string]string) 
 func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(body) // a client that is gone is logged by its status alone
+	_ = json.NewEncoder(w).Encode(body) // a client that is gone is logged by its status alone
 }
 
 // log writes the request log of a real request. The token is no part of the logged URL.

@@ -133,7 +133,7 @@ func TestWebSocket(t *testing.T) {
 			t.Errorf("a wrong token is answered %d", code)
 		}
 		conn, _ := dial(healthy, "e2e-token")
-		defer conn.CloseNow()
+		defer func() { _ = conn.CloseNow() }()
 		if m := read(conn); m.Type != "auth" || m.Status != "ok" || m.User == "" {
 			t.Errorf("first message %+v", m)
 		}
@@ -144,12 +144,12 @@ func TestWebSocket(t *testing.T) {
 		conn.Close(websocket.StatusNormalClosure, "")
 
 		broken, _ := dial(w.service().GetUri(), "e2e-token") // the stable revision fails 72%
-		defer broken.CloseNow()
+		defer func() { _ = broken.CloseNow() }()
 		if m := read(broken); m.Status != "error" || m.Error != exception {
 			t.Errorf("first message of a broken revision %+v", m)
 		}
 		open, _ := dial(healthy, "e2e-token")
-		defer open.CloseNow()
+		defer func() { _ = open.CloseNow() }()
 		read(open)
 		w.cloud.Close() // must not hang on the open socket
 		if _, _, err := open.Read(t.Context()); err == nil {

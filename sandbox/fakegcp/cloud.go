@@ -36,7 +36,7 @@ type Config struct {
 	Log          *slog.Logger
 	RegistryHost string   // what image references start with; "us-docker.pkg.dev" if left out
 	E2EToken     string   // accepted by every revision next to the tokens its login hands out
-	Denied       []string // permissions that TestIamPermissions leaves out and calls are refused for
+	Denied       []string // permissions that TestIamPermissions leaves out and calls are refused for; see Deny
 	LogQuota     int      // ListLogEntries calls a minute; 0 means Google's 60, negative none
 }
 

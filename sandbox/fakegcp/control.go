@@ -126,13 +126,23 @@ func firstImage(containers []*runpb.Container) string {
 	return containers[0].GetImage()
 }
 
-// ControlHandler lets tests and scripts drive the cloud in JSON: POST /_control/traffic and /_control/fault,
-// GET /_control/journal and /_control/state. It has no authentication and belongs on loopback.
+// ControlHandler lets tests and scripts drive the cloud in JSON: POST /_control/traffic, /_control/touch,
+// /_control/deny and /_control/fault, GET /_control/journal and /_control/state. It has no authentication and belongs on loopback.
 func (c *Cloud) ControlHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /_control/traffic", func(w http.ResponseWriter, r *http.Request) {
 		var req TrafficRequest
 		control(w, r, &req, func() error { return c.Traffic(req) })
+	})
+	mux.HandleFunc("POST /_control/touch", func(w http.ResponseWriter, r *http.Request) {
+		var req TouchRequest
+		control(w, r, &req, func() error { return c.Touch(req) })
+	})
+	mux.HandleFunc("POST /_control/deny", func(w http.ResponseWriter, r *http.Request) {
+		var req struct {
+			Permissions []string `json:"permissions"`
+		}
+		control(w, r, &req, func() error { c.Deny(req.Permissions...); return nil })
 	})
 	mux.HandleFunc("POST /_control/fault", func(w http.ResponseWriter, r *http.Request) {
 		var req struct {

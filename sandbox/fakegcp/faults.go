@@ -3,7 +3,9 @@ package fakegcp
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,11 +28,12 @@ const (
 	FaultTimeout         = "timeout"           // not applied, and no answer until the caller gives up
 	FaultAppliedButError = "applied_but_error" // applied, yet answered with Code
 	FaultDisconnect      = "disconnect"        // not applied; the connection is cut
+	FaultNeverEnds       = "never_ends"        // UpdateService alone: applied, and its operation goes on for ever
 )
 
 // Fault makes the next calls of a method go wrong.
 type Fault struct {
-	Method string `json:"method"`          // "UpdateService"; empty or "*" means every method
+	Method string `json:"method"`          // "UpdateService"; empty or "*" means every method; "Registry" is the registry's HTTP
 	Kind   string `json:"kind"`            // one of the Fault constants
 	Code   string `json:"code,omitempty"`  // gRPC status, "UNAVAILABLE" if left out
 	Count  int    `json:"count,omitempty"` // how many calls; 0 means one, negative all from now on
@@ -40,9 +43,12 @@ type Fault struct {
 
 // Fault queues a fault. Of several that fit a call, the oldest counts.
 func (c *Cloud) Fault(f Fault) error {
-	kinds := []string{FaultError, FaultRateLimit, FaultTimeout, FaultAppliedButError, FaultDisconnect}
+	kinds := []string{FaultError, FaultRateLimit, FaultTimeout, FaultAppliedButError, FaultDisconnect, FaultNeverEnds}
 	if !slices.Contains(kinds, f.Kind) {
 		return fmt.Errorf("fault kind %q: want one of %s", f.Kind, strings.Join(kinds, ", "))
+	}
+	if f.Kind == FaultNeverEnds && f.Method != "UpdateService" {
+		return fmt.Errorf("fault kind %q: want the method UpdateService", f.Kind)
 	}
 	if _, err := f.code(); err != nil {
 		return err
@@ -72,7 +78,8 @@ func (c *Cloud) takeFault(method string) *Fault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, f := range c.faults {
-		if f.Method != "" && f.Method != "*" && f.Method != method {
+		every := (f.Method == "" || f.Method == "*") && method != registryMethod
+		if !every && f.Method != method {
 			continue
 		}
 		if f.Count--; f.Count == 0 {
@@ -98,6 +105,8 @@ func (c *Cloud) suffer(ctx context.Context, f *Fault, req any, handler grpc.Unar
 	case FaultDisconnect:
 		cut(ctx)
 		return nil, status.Error(codes.Unavailable, "the connection was cut")
+	case FaultNeverEnds:
+		return handler(context.WithValue(ctx, neverEndsKey{}, true), req)
 	case FaultAppliedButError:
 		if _, err := handler(ctx, req); err != nil {
 			return nil, err
@@ -108,6 +117,55 @@ func (c *Cloud) suffer(ctx context.Context, f *Fault, req any, handler grpc.Unar
 		return nil, err
 	}
 	return nil, status.Error(code, "injected fault")
+}
+
+type neverEndsKey struct{}
+
+func neverEnds(ctx context.Context) bool { return ctx.Value(neverEndsKey{}) != nil }
+
+const registryMethod = "Registry"
+
+// sufferHTTP answers a request to the registry under a fault. Nothing is applied there, so that
+// applied_but_error is an error like any other.
+func (c *Cloud) sufferHTTP(w http.ResponseWriter, r *http.Request, f *Fault) {
+	switch f.Kind {
+	case FaultTimeout:
+		select {
+		case <-r.Context().Done():
+		case <-c.done:
+		}
+		return
+	case FaultDisconnect:
+		panic(http.ErrAbortHandler)
+	case FaultRateLimit:
+		if f.RetryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter))))
+		}
+		w.WriteHeader(http.StatusTooManyRequests)
+		return
+	}
+	code, err := f.code()
+	if err != nil {
+		code = codes.Unavailable
+	}
+	w.WriteHeader(httpStatus(code))
+}
+
+// httpStatus is a gRPC code in HTTP, as in https://cloud.google.com/apis/design/errors#http_mapping.
+func httpStatus(code codes.Code) int {
+	switch code {
+	case codes.NotFound:
+		return http.StatusNotFound
+	case codes.PermissionDenied:
+		return http.StatusForbidden
+	case codes.Unauthenticated:
+		return http.StatusUnauthorized
+	case codes.ResourceExhausted:
+		return http.StatusTooManyRequests
+	case codes.Internal:
+		return http.StatusInternalServerError
+	}
+	return http.StatusServiceUnavailable
 }
 
 func (f Fault) rateLimited() error {
@@ -152,6 +210,6 @@ func cut(ctx context.Context) {
 		return
 	}
 	if info, ok := p.AuthInfo.(connInfo); ok {
-		info.conn.Close()
+		_ = info.conn.Close()
 	}
 }

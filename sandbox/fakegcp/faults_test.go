@@ -82,7 +82,7 @@ func TestRegistryPull(t *testing.T) {
 		served := make(chan error, 1)
 		go func() { served <- srv.Serve(l) }()
 		transport := &http.Transport{DialContext: w.network.Dial}
-		defer func() { transport.CloseIdleConnections(); srv.Close(); <-served }()
+		defer func() { transport.CloseIdleConnections(); _ = srv.Close(); <-served }()
 		ref, err := name.ParseReference("registry.test/netra-staging/apps/backend:good", name.Insecure)
 		w.must(err)
 		desc, err := remote.Get(ref, remote.WithTransport(transport))

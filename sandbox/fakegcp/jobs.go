@@ -150,16 +150,20 @@ func (c *Cloud) updateJob(j *job, req *runpb.UpdateJobRequest, now time.Time) *o
 func (c *Cloud) jobUpdated(j *job, op *operation, generation int64) {
 	image := j.proto.GetTemplate().GetTemplate().GetContainers()[0].GetImage()
 	cond := &runpb.Condition{Type: "Ready", State: runpb.Condition_CONDITION_SUCCEEDED, LastTransitionTime: timestamppb.New(time.Now())}
-	_, _, found := c.resolve(image)
-	if !found {
+	_, behavior, found := c.resolve(image)
+	switch {
+	case !found:
 		cond.State, cond.Message = runpb.Condition_CONDITION_FAILED, "Image '"+image+"' not found."
 		cond.Reasons = &runpb.Condition_Reason{Reason: runpb.Condition_CONTAINER_MISSING}
+	case behavior.PullDenied:
+		cond.State, cond.Message = runpb.Condition_CONDITION_FAILED, pullDenied(image)
+		cond.Reasons = &runpb.Condition_Reason{Reason: runpb.Condition_CONTAINER_PERMISSION_DENIED}
 	}
 	if generation == j.proto.GetGeneration() {
 		j.proto.Reconciling, j.proto.TerminalCondition = false, cond
 		j.proto.ObservedGeneration = generation
 	}
-	if !found {
+	if cond.GetState() == runpb.Condition_CONDITION_FAILED {
 		op.fail(codes.FailedPrecondition, "Job '"+j.name+"' is not ready. "+cond.GetMessage())
 		return
 	}

@@ -37,6 +37,23 @@ func (c *Cloud) Journal() []Call {
 	return slices.Clone(c.journal)
 }
 
+// Deny takes permissions from the callers of the API from now on, in place of those taken before.
+func (c *Cloud) Deny(permissions ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cfg.Denied = slices.Clone(permissions)
+	c.notify()
+}
+
+func (c *Cloud) isDenied(permission string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.denied(permission)
+}
+
+// denied is isDenied for who holds the lock.
+func (c *Cloud) denied(permission string) bool { return slices.Contains(c.cfg.Denied, permission) }
+
 // requires names the permission without which a call is refused.
 func requires(method string) string {
 	switch method {
@@ -44,6 +61,12 @@ func requires(method string) string {
 		return "run.services.update"
 	case "GetService":
 		return "run.services.get"
+	case "GetRevision":
+		return "run.revisions.get"
+	case "ListRevisions":
+		return "run.revisions.list"
+	case "GetJob":
+		return "run.jobs.get"
 	case "UpdateJob":
 		return "run.jobs.update"
 	case "RunJob":
@@ -79,7 +102,7 @@ func (c *Cloud) intercept(ctx context.Context, req any, info *grpc.UnaryServerIn
 }
 
 func (c *Cloud) answer(ctx context.Context, call *Call, req any, handler grpc.UnaryHandler) (any, error) {
-	if permission := requires(call.Method); permission != "" && slices.Contains(c.cfg.Denied, permission) {
+	if permission := requires(call.Method); permission != "" && c.isDenied(permission) {
 		return nil, status.Errorf(codes.PermissionDenied, "Permission '%s' denied on resource (or it may not exist).", permission)
 	}
 	if f := c.takeFault(call.Method); f != nil {

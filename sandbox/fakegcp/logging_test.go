@@ -67,7 +67,7 @@ func TestErrorRateAfterNRequests(t *testing.T) {
 func TestSameSeedSameLogs(t *testing.T) {
 	read := func(seed uint64) string {
 		var out strings.Builder
-		inBubble(t, func(c *fakegcp.Config) { c.Seed = seed }, func(t *testing.T, w *world) {
+		inBubble(t, func(c *fakegcp.Config) { c.Seed = seed }, func(_ *testing.T, w *world) {
 			time.Sleep(time.Minute)
 			for _, e := range w.entries(`timestamp>="2000-01-01T00:00:50Z"`) {
 				fmt.Fprintln(&out, e.GetInsertId(), e.GetTimestamp().AsTime(), e.GetReceiveTimestamp().AsTime(), e.GetTrace(),

@@ -24,6 +24,8 @@ type operation struct {
 	response *anypb.Any
 	failure  *status.Status
 	finished chan struct{}
+	// neverEnds: what it works on is left as it is, under way for ever.
+	neverEnds bool
 }
 
 func (o *operation) done() bool { return o.response != nil || o.failure != nil }

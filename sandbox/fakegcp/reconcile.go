@@ -24,7 +24,11 @@ type route struct {
 }
 
 // reconcile brings the service to generation: first its new revision, if there is one, then its traffic.
+// What is stuck stays so, until a later change brings the service to a generation of its own.
 func (s *service) reconcile(op *operation, rev *revision, generation int64) {
+	if op.neverEnds || rev != nil && rev.behavior.Stuck {
+		return
+	}
 	s.pending++
 	if rev == nil {
 		s.cloud.after(trafficLatency, func() { s.shift(op, generation) })

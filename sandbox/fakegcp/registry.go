@@ -28,6 +28,13 @@ type Behavior struct {
 	NeverListens bool          // the container runs and never listens
 	ReadyAfter   time.Duration // from the revision's creation until it is ready; 4 s if left out
 	Latency      time.Duration // median of a request; 80 ms if left out
+
+	WrongPlatform bool          `json:",omitempty"` // built for linux/arm64: the container cannot be executed
+	PullDenied    bool          `json:",omitempty"` // Cloud Run may not pull the image; others may
+	SecretDenied  string        `json:",omitempty"` // a secret that the revision needs and may not read
+	Stuck         bool          `json:",omitempty"` // the revision neither becomes ready nor fails, ever
+	CrashAfter    time.Duration `json:",omitempty"` // from being ready until the container exits for good: 503 from then on
+
 	// Jobs says how the image runs as a job: the key is looked for in the space-separated command and
 	// arguments, the longest match counts, "" is for the rest. Without a match the job succeeds.
 	Jobs map[string]JobBehavior
@@ -45,8 +52,17 @@ func newRegistry() http.Handler {
 	return registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 }
 
-// RegistryHandler serves the images that AddImage made, under /v2/.
-func (c *Cloud) RegistryHandler() http.Handler { return c.registry }
+// RegistryHandler serves the images that AddImage made, under /v2/. Faults of the method "Registry" are
+// its own.
+func (c *Cloud) RegistryHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f := c.takeFault(registryMethod); f != nil {
+			c.sufferHTTP(w, r, f)
+			return
+		}
+		c.registry.ServeHTTP(w, r)
+	})
+}
 
 // AddImage puts an image under ref, for example "us-docker.pkg.dev/netra-staging/apps/backend:develop", and
 // returns its digest ("sha256:…"), which depends on ref and b alone. A tag that exists moves.
@@ -86,6 +102,17 @@ func image(ref string, b Behavior) (v1.Image, error) {
 	img, err := mutate.AppendLayers(empty.Image, static.NewLayer(content, types.DockerLayer))
 	if err != nil {
 		return nil, err
+	}
+	if b.WrongPlatform {
+		file, err := img.ConfigFile()
+		if err != nil {
+			return nil, err
+		}
+		file = file.DeepCopy()
+		file.OS, file.Architecture = "linux", "arm64"
+		if img, err = mutate.ConfigFile(img, file); err != nil {
+			return nil, err
+		}
 	}
 	return mutate.Config(img, v1.Config{Labels: map[string]string{"ref": ref}, Entrypoint: []string{"gunicorn"}})
 }

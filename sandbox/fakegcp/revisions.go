@@ -1,7 +1,9 @@
 package fakegcp
 
 import (
+	"cmp"
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +33,7 @@ type revision struct {
 	source   *source
 	outcome  outcome
 	failure  string // why it cannot serve
+	crashed  bool   // it was ready once, and answers nothing any more
 
 	rate     float64 // error rate set by Traffic; negative: the image's own
 	credit   float64 // carries the fraction of an error to the next request
@@ -54,6 +57,7 @@ func (c *Cloud) newRevision(svc *service, name string, template *runpb.RevisionT
 		Name: svc.proto.GetName() + "/revisions/" + name, Service: svc.name, Uid: c.uid(), Etag: c.etag(), Generation: 1,
 		CreateTime: timestamppb.New(now), UpdateTime: timestamppb.New(now), Reconciling: true,
 		Labels: template.GetLabels(), Annotations: template.GetAnnotations(), Scaling: template.GetScaling(),
+		Creator: svc.proto.GetLastModifier(),
 		Timeout: template.GetTimeout(), ServiceAccount: template.GetServiceAccount(),
 		Volumes: template.GetVolumes(), VpcAccess: template.GetVpcAccess(), ExecutionEnvironment: template.GetExecutionEnvironment(),
 		MaxInstanceRequestConcurrency: template.GetMaxInstanceRequestConcurrency(),
@@ -80,9 +84,9 @@ func (c *Cloud) newRevision(svc *service, name string, template *runpb.RevisionT
 // latency is how long until the revision's outcome is known.
 func (r *revision) latency() time.Duration {
 	switch {
-	case r.missing:
+	case r.missing, r.behavior.PullDenied, r.behavior.SecretDenied != "":
 		return missingImageLatency
-	case r.behavior.CrashOnStart:
+	case r.behavior.CrashOnStart, r.behavior.WrongPlatform:
 		return crashLatency
 	case r.behavior.NeverListens:
 		return neverListensLatency
@@ -102,19 +106,36 @@ func (c *Cloud) settle(r *revision, now time.Time) {
 	switch {
 	case r.missing:
 		r.failure = "Image '" + r.proto.GetContainers()[0].GetImage() + "' not found."
-	case r.behavior.CrashOnStart || r.behavior.NeverListens:
+	case r.behavior.PullDenied:
+		r.failure = pullDenied(r.proto.GetContainers()[0].GetImage())
+	case r.behavior.SecretDenied != "":
+		r.failure = "Permission denied on secret: projects/1234567890/secrets/" + r.behavior.SecretDenied + "/versions/latest for Revision service account " +
+			runsAs(r.proto.GetServiceAccount()) + ". The service account used must be granted the 'Secret Manager Secret Accessor' role (roles/secretmanager.secretAccessor) at the secret, project or higher level."
+	case r.behavior.CrashOnStart || r.behavior.NeverListens || r.behavior.WrongPlatform:
 		r.failure = "The user-provided container failed to start and listen on the port defined provided by the PORT=8080 " +
 			"environment variable within the allocated timeout. Logs for this revision might contain more information."
 		c.logFailedStart(r, now)
 	default:
 		r.outcome = ready
 		c.logStart(r, now)
+		c.crashLater(r)
 	}
 	state := runpb.Condition_CONDITION_SUCCEEDED
 	if r.outcome == failed {
 		state = runpb.Condition_CONDITION_FAILED
 	}
 	r.setConditions(state, now)
+}
+
+// runsAs is the account that a revision or job runs as: the project's default one, if it names none.
+func runsAs(account string) string {
+	return cmp.Or(account, "1234567890-compute@developer.gserviceaccount.com")
+}
+
+// pullDenied is what Cloud Run says of an image that it may not pull.
+func pullDenied(image string) string {
+	return "Google Cloud Run Service Agent service-1234567890@serverless-robot-prod.iam.gserviceaccount.com must have permission to read the image, " +
+		image + ". Ensure that the provided container image URL is correct and that the above account has permission to access the image."
 }
 
 // notReady is the message of every operation that the revision fails.
@@ -139,9 +160,15 @@ func (r *revision) condition(kind string, state runpb.Condition_State, now time.
 }
 
 func (r *revision) setReason(cond *runpb.Condition) {
-	if r.missing {
-		cond.Reasons = &runpb.Condition_Reason{Reason: runpb.Condition_CONTAINER_MISSING}
-		return
+	for reason, holds := range map[runpb.Condition_CommonReason]bool{
+		runpb.Condition_CONTAINER_MISSING:           r.missing,
+		runpb.Condition_CONTAINER_PERMISSION_DENIED: r.behavior.PullDenied,
+		runpb.Condition_SECRETS_ACCESS_CHECK_FAILED: r.behavior.SecretDenied != "",
+	} {
+		if holds {
+			cond.Reasons = &runpb.Condition_Reason{Reason: reason}
+			return
+		}
 	}
 	cond.Reasons = &runpb.Condition_RevisionReason_{RevisionReason: runpb.Condition_HEALTH_CHECK_CONTAINER_ERROR}
 }
@@ -165,8 +192,33 @@ func (r *revision) retire(retired bool, now time.Time) {
 	r.proto.Conditions = append(slices.DeleteFunc(r.proto.Conditions, func(c *runpb.Condition) bool { return c.GetType() == "Active" }), active)
 }
 
+// crashLater lets a revision that is ready exit for good, if its image does that. The revision stays ready,
+// as it does with Cloud Run: only what it is asked for fails.
+func (c *Cloud) crashLater(r *revision) {
+	if r.behavior.CrashAfter <= 0 {
+		return
+	}
+	c.after(r.behavior.CrashAfter, func() {
+		now := time.Now()
+		r.service.catchUp(now)
+		r.crashed = true
+		c.logExit(r, now)
+	})
+}
+
+// errorStatus is how a failing request is answered.
+func (r *revision) errorStatus() int32 {
+	if r.crashed {
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
 // errorRate is the share of requests that fail now.
 func (r *revision) errorRate() float64 {
+	if r.crashed {
+		return 1
+	}
 	if r.rate >= 0 {
 		return r.rate
 	}

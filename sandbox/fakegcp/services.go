@@ -128,7 +128,7 @@ func (s ServiceSpec) template(image string) *runpb.RevisionTemplate {
 func (c *Cloud) newService(name string, now time.Time) (*service, error) {
 	svc := &service{cloud: c, name: name, proto: &runpb.Service{
 		Name: c.parent() + "/services/" + name, Uid: c.uid(), Etag: c.etag(),
-		CreateTime: timestamppb.New(now), UpdateTime: timestamppb.New(now),
+		CreateTime: timestamppb.New(now), UpdateTime: timestamppb.New(now), Creator: c.account(), LastModifier: c.account(),
 		Ingress: runpb.IngressTraffic_INGRESS_TRAFFIC_ALL,
 	}}
 	svc.traffic = newTraffic(c.hash(name))
@@ -158,11 +158,6 @@ func (s *service) revision(short string) *revision {
 		return nil
 	}
 	return s.revisions[i]
-}
-
-// latestReady returns the newest revision that became ready, or nil.
-func (s *service) latestReady() *revision {
-	return s.revision(lastPart(s.proto.GetLatestReadyRevision()))
 }
 
 func (s *service) latestCreated() *revision {
@@ -198,10 +193,10 @@ func (s servicesServer) ListServices(_ context.Context, req *runpb.ListServicesR
 	return &runpb.ListServicesResponse{Services: page, NextPageToken: next}, err
 }
 
-func (s servicesServer) UpdateService(_ context.Context, req *runpb.UpdateServiceRequest) (*lropb.Operation, error) {
+func (s servicesServer) UpdateService(ctx context.Context, req *runpb.UpdateServiceRequest) (*lropb.Operation, error) {
 	s.cloud.mu.Lock()
 	defer s.cloud.mu.Unlock()
-	op, err := s.cloud.updateService(req, time.Now())
+	op, err := s.cloud.updateService(req, author{neverEnds: neverEnds(ctx)}, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +216,7 @@ func (s servicesServer) TestIamPermissions(_ context.Context, req *iampb.TestIam
 func (c *Cloud) granted(permissions []string) *iampb.TestIamPermissionsResponse {
 	out := &iampb.TestIamPermissionsResponse{}
 	for _, p := range permissions {
-		if !slices.Contains(c.cfg.Denied, p) {
+		if !c.denied(p) {
 			out.Permissions = append(out.Permissions, p)
 		}
 	}

@@ -155,7 +155,7 @@ func (s *service) simulate(rev *revision, start time.Time) {
 	fails := rev.countRequest()
 	switch {
 	case fails:
-		req.status = 500
+		req.status = rev.errorStatus()
 	case call.path == "/auth/login":
 		if s.logins++; s.logins%unauthorized1 == 0 {
 			req.status = 401
@@ -239,16 +239,25 @@ func (c *Cloud) logStart(rev *revision, now time.Time) {
 }
 
 func (c *Cloud) logFailedStart(rev *revision, now time.Time) {
-	if rev.behavior.CrashOnStart {
-		exception := rev.behavior.Exception
-		if exception == "" {
-			exception = "RuntimeError: cannot start"
-		}
-		c.logText(rev.source, stderrLog, logtypepb.LogSeverity_ERROR, now, traceback(exception))
-		c.logText(rev.source, systemLog, logtypepb.LogSeverity_WARNING, now, "Container called exit(1).")
+	switch {
+	case rev.behavior.WrongPlatform:
+		c.logText(rev.source, systemLog, logtypepb.LogSeverity_ERROR, now,
+			`terminated: Application failed to start: "failed to load /usr/local/bin/gunicorn: exec format error"`)
+	case rev.behavior.CrashOnStart:
+		c.logExit(rev, now)
 	}
 	c.logText(rev.source, systemLog, logtypepb.LogSeverity_ERROR, now,
 		`Default STARTUP TCP probe failed 1 time consecutively for container "app" on port 8080. The instance was not started.`)
+}
+
+// logExit writes what a container leaves that dies of an exception.
+func (c *Cloud) logExit(rev *revision, now time.Time) {
+	exception := rev.behavior.Exception
+	if exception == "" {
+		exception = "RuntimeError: cannot start"
+	}
+	c.logText(rev.source, stderrLog, logtypepb.LogSeverity_ERROR, now, traceback(exception))
+	c.logText(rev.source, systemLog, logtypepb.LogSeverity_WARNING, now, "Container called exit(1).")
 }
 
 func (c *Cloud) logText(src *source, log string, severity logtypepb.LogSeverity, at time.Time, text string) {

@@ -27,7 +27,7 @@ var dnsLabel = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
 
 // updateService is UpdateService: everything wrong with the request itself is refused here, at once; what
 // depends on images and containers shows in the operation.
-func (c *Cloud) updateService(req *runpb.UpdateServiceRequest, now time.Time) (*operation, error) {
+func (c *Cloud) updateService(req *runpb.UpdateServiceRequest, by author, now time.Time) (*operation, error) {
 	svc, created, err := c.serviceToUpdate(req, now)
 	if err != nil {
 		return nil, err
@@ -38,6 +38,12 @@ func (c *Cloud) updateService(req *runpb.UpdateServiceRequest, now time.Time) (*
 				svc.closeEndpoints()
 			}
 		}()
+	}
+	if by.account == "" {
+		by.account = c.account()
+		if err := c.mayActAs(svc, req); err != nil {
+			return nil, err
+		}
 	}
 	if etag := req.GetService().GetEtag(); etag != "" && etag != svc.proto.GetEtag() {
 		return nil, status.Errorf(codes.Aborted, "Conflict for resource '%s': version '%s' was specified but current version is '%s'.",
@@ -60,7 +66,28 @@ func (c *Cloud) updateService(req *runpb.UpdateServiceRequest, now time.Time) (*
 		return op, nil
 	}
 	c.services[svc.name] = svc
-	return svc.apply(next, newRevision, now), nil
+	next.LastModifier = by.account
+	return svc.apply(next, newRevision, by.neverEnds, now), nil
+}
+
+// author is who asks for an update, and whether the update is one that Cloud Run never ends.
+type author struct {
+	account   string // "": the one whose credentials the API's callers have
+	neverEnds bool
+}
+
+// account is who the callers of the API are.
+func (c *Cloud) account() string { return "slipway@" + c.cfg.Project + ".iam.gserviceaccount.com" }
+
+const actAs = "iam.serviceaccounts.actAs"
+
+// mayActAs refuses a new revision to callers without the right to act as the account it runs as.
+func (c *Cloud) mayActAs(svc *service, req *runpb.UpdateServiceRequest) error {
+	if !c.denied(actAs) || !touchesTemplate(req.GetUpdateMask().GetPaths()) {
+		return nil
+	}
+	account := runsAs(svc.proto.GetTemplate().GetServiceAccount())
+	return status.Errorf(codes.PermissionDenied, "Permission '%s' denied on service account %s (or it may not exist).", actAs, account)
 }
 
 func (c *Cloud) serviceToUpdate(req *runpb.UpdateServiceRequest, now time.Time) (svc *service, created bool, err error) {
@@ -149,8 +176,7 @@ func checkLabels(maps ...map[string]string) error {
 
 // revisionFor returns the name of the revision that the update creates; empty if it creates none.
 func (s *service) revisionFor(next *runpb.Service, mask []string) (string, error) {
-	touched := len(mask) == 0 || slices.ContainsFunc(mask, func(p string) bool { return p == "*" || p == "template" || strings.HasPrefix(p, "template.") })
-	if !touched {
+	if !touchesTemplate(mask) {
 		return "", nil
 	}
 	name := next.GetTemplate().GetRevision()
@@ -161,6 +187,12 @@ func (s *service) revisionFor(next *runpb.Service, mask []string) (string, error
 		return "", nil
 	}
 	return fmt.Sprintf("%s-%05d-%s", s.name, s.proto.GetGeneration()+1, s.cloud.suffix(3)), nil
+}
+
+func touchesTemplate(mask []string) bool {
+	return len(mask) == 0 || slices.ContainsFunc(mask, func(p string) bool {
+		return p == "*" || p == "template" || strings.HasPrefix(p, "template.")
+	})
 }
 
 func (s *service) checkRevisionName(name string) error {
@@ -222,7 +254,7 @@ func (s *service) checkTarget(target *runpb.TrafficTarget, newRevision string) e
 }
 
 // apply makes next the wanted state and starts the operation that brings the service there.
-func (s *service) apply(next *runpb.Service, newRevision string, now time.Time) *operation {
+func (s *service) apply(next *runpb.Service, newRevision string, neverEnds bool, now time.Time) *operation {
 	s.catchUp(now)
 	next.Generation = s.proto.GetGeneration() + 1
 	next.Etag = s.cloud.etag()
@@ -230,6 +262,7 @@ func (s *service) apply(next *runpb.Service, newRevision string, now time.Time) 
 	s.proto = next
 	s.reconciling(now)
 	op := s.cloud.newOperation(next.GetName(), func() proto.Message { return s.proto })
+	op.neverEnds = neverEnds
 	var rev *revision
 	if newRevision != "" {
 		rev = s.cloud.newRevision(s, newRevision, next.GetTemplate(), now)

@@ -180,7 +180,7 @@ func readArguments(r *http.Request) (arguments, error) {
 	case "application/json":
 		return args, args.addJSON(r.Body)
 	case "multipart/form-data":
-		if err := r.ParseMultipartForm(bodyLimit); err != nil {
+		if err := r.ParseMultipartForm(bodyLimit); err != nil { //nolint:gosec // G120: the caller bounds the body
 			return args, fmt.Errorf("read multipart body: %w", err)
 		}
 		args.addValues(r.MultipartForm.Value)

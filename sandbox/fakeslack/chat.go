@@ -2,6 +2,7 @@ package fakeslack
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -134,7 +135,8 @@ func (s *Server) permalink(c *channel, m *Message) string {
 // servePermalink sends a reader on to the page that shows the channel, at the
 // message.
 func (s *Server) servePermalink(w http.ResponseWriter, r *http.Request) {
-	http.Redirect(w, r, "/#"+r.PathValue("channel")+"/"+r.PathValue("message"), http.StatusFound)
+	there := "/#" + r.PathValue("channel") + "/" + r.PathValue("message")
+	http.Redirect(w, r, there, http.StatusFound) //nolint:gosec // G710: a fragment of this server's own page
 }
 
 // addReaction is reactions.add.
@@ -160,16 +162,15 @@ func (s *Server) addReaction(_ time.Time, a arguments) (reply, error) {
 
 // react adds a user's reaction; it reports false if it was there already.
 func (m *Message) react(name, user string) bool {
-	for i, r := range m.Reactions {
+	for i := range m.Reactions {
+		r := &m.Reactions[i]
 		if r.Name != name {
 			continue
 		}
-		for _, u := range r.Users {
-			if u == user {
-				return false
-			}
+		if slices.Contains(r.Users, user) {
+			return false
 		}
-		m.Reactions[i].Users = append(r.Users, user)
+		r.Users = append(r.Users, user)
 		return true
 	}
 	m.Reactions = append(m.Reactions, Reaction{Name: name, Users: []string{user}})

@@ -40,9 +40,10 @@ func (s *Server) serveResponse(w http.ResponseWriter, r *http.Request) {
 	defer s.wg.Done()
 
 	id := r.PathValue("id")
-	args, status := arguments{}, http.StatusOK
+	args := arguments{}
 	err := args.addJSON(io.LimitReader(r.Body, bodyLimit))
 	call := Call{Kind: CallWeb, Method: "response_url", Arguments: maps.Clone(args), Connection: r.RemoteAddr}
+	var status int
 	if err != nil {
 		err, status = failed("invalid_payload"), http.StatusBadRequest
 	} else if fault := s.takeFault("response_url"); fault != nil {

@@ -67,6 +67,7 @@ func inBubble(t *testing.T, change func(*Config), run func(t *testing.T, w *work
 }
 
 func serve(t *testing.T, s *Server) *workspace {
+	t.Helper()
 	listener := bufconn.Listen(1 << 16)
 	mux := http.NewServeMux()
 	mux.Handle("/", s.Handler())
@@ -105,14 +106,13 @@ type app struct {
 type handler func(*socketmode.Client, socketmode.Event)
 
 // connect runs a client until the test ends, and returns when its hello is in.
-func (w *workspace) connect(handle handler) *app {
+func (w *workspace) connect(handle handler) {
 	before := len(w.Connections())
-	a := w.run(handle)
+	w.run(handle)
 	for len(w.Connections()) <= before {
 		<-w.Changed()
 	}
 	synctest.Wait()
-	return a
 }
 
 func (w *workspace) run(handle handler) *app {

@@ -27,7 +27,7 @@ func TestHTTPOverTheNetworkInFakeTime(t *testing.T) {
 		}
 		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			time.Sleep(time.Hour)
-			io.WriteString(w, r.Host)
+			_, _ = io.WriteString(w, r.Host)
 		})}
 		served := make(chan error, 1)
 		go func() { served <- srv.Serve(l) }()

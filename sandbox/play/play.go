@@ -79,17 +79,22 @@ func button(m fakeslack.Message, action string) (label string, ok bool) {
 
 // Until prints what changes until the condition holds for the channel's messages, or ctx ends.
 func (p *Player) Until(ctx context.Context, what string, holds func([]fakeslack.Message) bool) error {
+	return p.until(ctx, what, func() bool { return holds(p.world.Slack.Messages(p.channel)) })
+}
+
+// until prints what changes in the channel until the condition holds, which may be about the cloud too.
+func (p *Player) until(ctx context.Context, what string, holds func() bool) error {
 	for {
-		changed := p.world.Slack.Changed()
-		messages := p.world.Slack.Messages(p.channel)
-		for _, m := range messages {
+		slack, cloud := p.world.Slack.Changed(), p.world.Cloud.Changed()
+		for _, m := range p.world.Slack.Messages(p.channel) {
 			p.show(m)
 		}
-		if holds(messages) {
+		if holds() {
 			return nil
 		}
 		select {
-		case <-changed:
+		case <-slack:
+		case <-cloud:
 		case <-ctx.Done():
 			return fmt.Errorf("waited in vain for %s: %w", what, context.Cause(ctx))
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"slipway/sandbox/fakegcp"
 	"slipway/sandbox/fakeslack"
 	"slipway/sandbox/workspace"
 )
@@ -19,10 +20,20 @@ const longest = 10 * time.Minute
 func (p *Player) Act(ctx context.Context, scenario string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, longest, errors.New("the scene takes too long"))
 	defer cancel()
-	if scenario == "ssot" {
-		return p.ssot(ctx)
+	scene := map[string]func(context.Context) error{
+		"ssot":                  p.ssot,
+		"bad-deploy":            p.badDeploy,
+		"worse-than-before":     p.worseThanBefore,
+		"crash-on-start":        p.crashOnStart,
+		"low-traffic":           p.lowTraffic,
+		"permission-missing":    p.permissionMissing,
+		"someone-else-deployed": p.someoneElseDeployed,
+		"migration-ran":         p.migrationRan,
+	}[scenario]
+	if scene == nil {
+		return fmt.Errorf("there is no scene for the scenario %q", scenario)
 	}
-	return fmt.Errorf("there is no scene for the scenario %q", scenario)
+	return scene(ctx)
 }
 
 // ssot: a rollout is asked for, someone else asks too, two people try to approve who may not, one
@@ -31,7 +42,7 @@ func (p *Player) ssot(ctx context.Context) error {
 	if err := p.Command(ctx, workspace.Deployer, "/deploy staging"); err != nil {
 		return err
 	}
-	if err := p.Until(ctx, "the question for approval", has("approve")); err != nil {
+	if err := p.Until(ctx, "the question for approval", Has("approve")); err != nil {
 		return err
 	}
 	for _, turn := range []struct {
@@ -54,12 +65,114 @@ func (p *Player) ssot(ctx context.Context) error {
 	if err := p.Click(ctx, workspace.Approver, "approve"); err != nil {
 		return err
 	}
+	return p.Ends(ctx, "Deployed")
+}
+
+// badDeploy: nobody does anything after the approval.
+func (p *Player) badDeploy(ctx context.Context) error {
+	if err := p.Approved(ctx); err != nil {
+		return err
+	}
+	return p.Ends(ctx, "Rolled back")
+}
+
+// worseThanBefore: whoever deploys decides to stay on the new revision, which errs less than the old one.
+func (p *Player) worseThanBefore(ctx context.Context) error {
+	if err := p.Asked(ctx); err != nil {
+		return err
+	}
+	if err := p.Click(ctx, workspace.Deployer, "hold"); err != nil {
+		return err
+	}
+	return p.Ends(ctx, "Failed")
+}
+
+func (p *Player) crashOnStart(ctx context.Context) error {
+	if err := p.Approved(ctx); err != nil {
+		return err
+	}
+	return p.Ends(ctx, "Failed")
+}
+
+// lowTraffic: whoever is on call does not want to wait for more requests.
+func (p *Player) lowTraffic(ctx context.Context) error {
+	if err := p.Asked(ctx); err != nil {
+		return err
+	}
+	if err := p.Click(ctx, workspace.Oncall, "rollback"); err != nil {
+		return err
+	}
+	return p.Ends(ctx, "Rolled back")
+}
+
+// permissionMissing: nobody is even asked.
+func (p *Player) permissionMissing(ctx context.Context) error {
+	if err := p.Command(ctx, workspace.Deployer, "/deploy staging"); err != nil {
+		return err
+	}
+	return p.Ends(ctx, "Failed")
+}
+
+// someoneElseDeployed: while Cloud Run starts the new revision, another pipeline deploys.
+func (p *Player) someoneElseDeployed(ctx context.Context) error {
+	if err := p.Approved(ctx); err != nil {
+		return err
+	}
+	if err := p.until(ctx, "a new revision", func() bool { return p.world.Cloud.State().Services[0].Reconciling }); err != nil {
+		return err
+	}
+	service := p.world.Cloud.State().Services[0]
+	p.say(Pipeline, "deploys "+service.Name+" by itself")
+	err := p.world.Cloud.Touch(fakegcp.TouchRequest{
+		Service: service.Name, By: Pipeline, Image: service.Revisions[0].Image, Traffic: map[string]int{"LATEST": 100},
+	})
+	if err != nil {
+		return err
+	}
+	return p.Ends(ctx, "Failed")
+}
+
+// Pipeline is the account of whoever else deploys.
+const Pipeline = "ci-pipeline@netra-staging.iam.gserviceaccount.com"
+
+// migrationRan: whoever deploys checks that the old code works on the new tables, and rolls back.
+func (p *Player) migrationRan(ctx context.Context) error {
+	if err := p.Asked(ctx); err != nil {
+		return err
+	}
+	if err := p.Click(ctx, workspace.Deployer, "rollback"); err != nil {
+		return err
+	}
+	return p.Ends(ctx, "Rolled back")
+}
+
+// Approved starts a rollout and approves it.
+func (p *Player) Approved(ctx context.Context) error {
+	if err := p.Command(ctx, workspace.Deployer, "/deploy staging"); err != nil {
+		return err
+	}
+	if err := p.Until(ctx, "the question for approval", Has("approve")); err != nil {
+		return err
+	}
+	return p.Click(ctx, workspace.Approver, "approve")
+}
+
+// Asked starts and approves a rollout and waits until it asks what is to become of it.
+func (p *Player) Asked(ctx context.Context) error {
+	if err := p.Approved(ctx); err != nil {
+		return err
+	}
+	return p.Until(ctx, "the question for a decision", Has("rollback"))
+}
+
+// Ends waits for the end, which has to be the one named: "Deployed", "Rolled back", "Failed" and so on.
+func (p *Player) Ends(ctx context.Context, how string) error {
 	if err := p.Until(ctx, "the end", ended); err != nil {
 		return err
 	}
 	card := Card(p.world.Slack.Messages(p.channel))
-	if !strings.HasPrefix(card.Text, "*Deployed") {
-		return fmt.Errorf("the rollout should have succeeded, but the card says: %s", p.names.plain(card.Text))
+	if !strings.HasPrefix(card.Text, "*"+how+": ") {
+		return fmt.Errorf("the end should have been %q, but the card says: %s", how, p.names.plain(card.Text))
 	}
 	return nil
 }
@@ -76,8 +189,8 @@ func Card(messages []fakeslack.Message) fakeslack.Message {
 	return card
 }
 
-// has is true once a message has a button with the action.
-func has(action string) func([]fakeslack.Message) bool {
+// Has is true once a message has a button with the action.
+func Has(action string) func([]fakeslack.Message) bool {
 	return func(messages []fakeslack.Message) bool {
 		for _, m := range messages {
 			if _, ok := button(m, action); ok {

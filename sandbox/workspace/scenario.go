@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	_ "embed" // the plans of scenarios
 	"fmt"
 	"slices"
 	"strings"
@@ -9,28 +10,75 @@ import (
 	"slipway/sandbox/fakegcp"
 )
 
-// Scenario is what the services of deploy.yaml are like before a rollout, and what the image is like
-// that is rolled out.
+// Scenario is what the services of the plan file are like before a rollout, and what the image is
+// like that is rolled out.
 type Scenario struct {
 	Name  string
 	About string // one sentence
 	RPS   float64
 	Old   fakegcp.Behavior
 	New   fakegcp.Behavior
+	// Denied are the permissions that the account of the app lacks.
+	Denied []string
+	// Plan is the plan file that the scenario is played with; "": whichever the user gives.
+	Plan string
 }
 
 // moduleNotFound is how a backend fails whose code imports what its image does not have.
 const moduleNotFound = "ModuleNotFoundError: No module named 'auth_service'"
 
+//go:embed plans/migration.yaml
+var migrationPlan string
+
+//go:embed plans/low-traffic.yaml
+var lowTrafficPlan string
+
 // Scenarios are the ones that -scenario knows, the default first.
 func Scenarios() []Scenario {
+	outdated := fakegcp.Behavior{ErrorRate: 0.72, Exception: moduleNotFound}
+	healthy := fakegcp.Behavior{ErrorRate: 0.005}
+	faulty := fakegcp.Behavior{ErrorRate: 0.3, Exception: "KeyError: 'session_id'"}
 	return []Scenario{{
 		Name:  "ssot",
 		About: "staging runs outdated code and answers 72% of its requests with errors; the new image brings that below 5%",
-		RPS:   40,
-		Old:   fakegcp.Behavior{ErrorRate: 0.72, Exception: moduleNotFound},
-		New:   fakegcp.Behavior{ErrorRate: 0.009},
+		RPS:   40, Old: outdated, New: fakegcp.Behavior{ErrorRate: 0.009},
+	}, {
+		Name:  "bad-deploy",
+		About: "staging is healthy, and the new image answers 30% of its requests with errors; traffic goes back by itself",
+		RPS:   40, Old: healthy, New: faulty,
+	}, {
+		Name:  "worse-than-before",
+		About: "the new image errs at 30%, yet the old one at 72%: nothing moves by itself, and people decide",
+		RPS:   40, Old: outdated, New: faulty,
+	}, {
+		Name:  "crash-on-start",
+		About: "the new image exits before it listens; no traffic ever reaches it",
+		RPS:   40, Old: healthy, New: fakegcp.Behavior{CrashOnStart: true, Exception: moduleNotFound},
+	}, {
+		Name:  "low-traffic",
+		About: "staging gets one request in 20 seconds, too few to tell a good image from a bad one",
+		RPS:   0.05, Old: healthy, New: healthy, Plan: lowTrafficPlan,
+	}, {
+		Name:  "permission-missing",
+		About: "the account of Slipway may not update the service; that is found before anything is deployed",
+		RPS:   40, Old: healthy, New: healthy, Denied: []string{"run.services.update"},
+	}, {
+		Name:  "someone-else-deployed",
+		About: "another pipeline changes the service while the rollout is under way",
+		RPS:   40, Old: healthy, New: healthy,
+	}, {
+		Name:  "migration-ran",
+		About: "the new image errs at 30%, but the database was migrated for it: going back is for people to decide",
+		RPS:   40, Old: healthy, New: faulty, Plan: migrationPlan,
 	}}
+}
+
+// Load returns the plan file that the scenario is played with: its own, or else the one at path.
+func (s Scenario) Load(path string) (*plan.File, error) {
+	if s.Plan != "" {
+		return plan.Load(s.Name+".yaml", []byte(s.Plan))
+	}
+	return plan.LoadFile(path)
 }
 
 // FindScenario returns the scenario with the name.
@@ -48,7 +96,7 @@ func FindScenario(name string) (Scenario, error) {
 // OldTag is the tag of the image that serves before a rollout.
 const OldTag = "before"
 
-// populate puts the services, images and jobs of deploy.yaml into the cloud.
+// populate puts the services, images and jobs of the plan file into the cloud.
 func populate(c *fakegcp.Cloud, f *plan.File, s Scenario) error {
 	for _, e := range f.Environments {
 		for _, service := range e.Services {

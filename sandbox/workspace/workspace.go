@@ -60,6 +60,9 @@ const (
 	e2eToken = "e2e-sandbox"
 )
 
+// headerTimeout bounds how long a client may take to say what it wants.
+const headerTimeout = 10 * time.Second
+
 // New starts a world.
 func New(ctx context.Context, o Options) (*Workspace, error) {
 	w := &Workspace{options: o}
@@ -87,6 +90,7 @@ func (w *Workspace) start(ctx context.Context) error {
 	w.Cloud = fakegcp.New(fakegcp.Config{
 		Project: project(w.options.File), Region: region(w.options.File), Seed: w.options.Seed, Speed: w.options.Speed,
 		Listen: w.listenService, Log: w.options.Log, RegistryHost: registryHost(w.options.File), E2EToken: e2eToken,
+		Denied: w.options.Scenario.Denied,
 	})
 	w.closers = append(w.closers, w.Cloud.Close)
 	if err := populate(w.Cloud, w.options.File, w.options.Scenario); err != nil {
@@ -134,7 +138,7 @@ func (w *Workspace) serveHTTP(l net.Listener) {
 	mux.Handle("/v2/", w.Cloud.RegistryHandler())
 	mux.Handle("/_control/", w.control())
 	mux.Handle("/", w.Slack.Handler())
-	server := &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(w.options.Log.Handler(), slog.LevelWarn)}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(w.options.Log.Handler(), slog.LevelWarn)}
 	w.serving.Go(func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			w.options.Log.Error("Slack server", "err", err)
@@ -173,6 +177,14 @@ func (w *Workspace) dial() func(ctx context.Context, network, addr string) (net.
 			return w.embedded.Dial()
 		}
 		return w.options.Memory.Dial(ctx, network, addr)
+	}
+}
+
+// RefuseRedis makes the embedded Redis answer every command with the error, until it is called with
+// "". It does nothing to a real one.
+func (w *Workspace) RefuseRedis(message string) {
+	if w.embedded != nil {
+		w.embedded.SetError(message)
 	}
 }
 

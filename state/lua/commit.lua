@@ -1,11 +1,13 @@
--- Replaces a snapshot by the next version and says what becomes of the lease.
+-- Replaces a snapshot by the next version and says what becomes of the lease. At the end the
+-- rollout's lock is released, and a person's takes its place if there is a document for one.
 -- Returns ok | missing | conflict | fenced.
 local rollout, events, card = KEYS[1], KEYS[2], KEYS[3]
 local active, due, leases, cards = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local locks, history = KEYS[8], KEYS[9]
+local locks, history, fences, index = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local id, schema, version, snapshot = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local fence, next, delay = ARGV[5], ARGV[6], tonumber(ARGV[7])
 local holder, retention, wakes = ARGV[8], tonumber(ARGV[9]), ARGV[10]
+local place, person, document, lasts = ARGV[11], ARGV[12], ARGV[13], tonumber(ARGV[14])
 local by_person = fence == '0'
 
 local stored = redis.call('HMGET', rollout, 'version', 'snapshot', 'fence')
@@ -24,7 +26,7 @@ end
 
 local now = clock()
 redis.call('HSET', rollout, 'schema', schema, 'version', version, 'snapshot', snapshot)
-keep(events, 11)
+keep(events, 15)
 stale(cards, id, now)
 
 local function give_up_lease()
@@ -50,11 +52,20 @@ local function release_lock()
   end
 end
 
+-- leave_lock gives the person the place, unless somebody has it: Redis may have lost the rollout's
+-- lock in a failover, and then it was free for others.
+local function leave_lock()
+  if document ~= '' and not blocking(locks, place, now) then
+    grant(index, locks, place, record(next_fence(fences, now), until_end(now, lasts), person, document), now)
+  end
+end
+
 local function finish()
   give_up_lease()
   redis.call('ZREM', due, id)
   redis.call('ZREM', active, id)
   release_lock()
+  leave_lock()
   redis.call('ZADD', history, int(now), id)
   redis.call('ZREMRANGEBYSCORE', history, '-inf', int(now - retention * 1000000))
   for _, key in ipairs({rollout, events, card}) do

@@ -1,6 +1,6 @@
 -- A person's lock. Whoever has it already keeps its fence, and its reason and end are replaced.
 -- Returns ok FENCE | locked RECORD.
-local locks, fences = KEYS[1], KEYS[2]
+local locks, fences, index = KEYS[1], KEYS[2], KEYS[3]
 local place, holder, document, lasts = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local now = clock()
 
@@ -9,11 +9,6 @@ local again = held and held.place == place and held.holder == holder
 if held and not again then
   return {'locked', held.text}
 end
-local expires = 0
-if lasts > 0 then
-  expires = now + lasts
-end
 local fence = again and held.fence or next_fence(fences, now)
-redis.call('HSET', locks, place, record(fence, expires, holder, document))
-sweep(locks, now)
+grant(index, locks, place, record(fence, until_end(now, lasts), holder, document), now)
 return {'ok', fence}

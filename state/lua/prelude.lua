@@ -33,21 +33,38 @@ local function lapsed(lock, now)
   return lock.expires ~= 0 and lock.expires <= now
 end
 
--- blocking returns the oldest lock of an environment that excludes a lock on place: a service's name,
--- or "*" for the whole environment.
-local function blocking(locks, place, now)
+local function of_rollout(lock)
+  return string.sub(lock.holder, 1, 8) == 'rollout:'
+end
+
+-- overlapping returns the locks of an environment that exclude a lock on place: a service's name, or
+-- "*" for the whole environment.
+local function overlapping(locks, place, now)
   local all = redis.call('HGETALL', locks)
-  local oldest
+  local found = {}
   for i = 1, #all, 2 do
     local at, lock = all[i], parse(all[i + 1])
     if (place == '*' or at == '*' or at == place) and not lapsed(lock, now) then
-      if not oldest or tonumber(lock.fence) < tonumber(oldest.fence) then
-        lock.place = at
-        oldest = lock
-      end
+      lock.place = at
+      found[#found + 1] = lock
     end
   end
-  return oldest
+  return found
+end
+
+local function oldest(list)
+  local first
+  for _, lock in ipairs(list) do
+    if not first or tonumber(lock.fence) < tonumber(first.fence) then
+      first = lock
+    end
+  end
+  return first
+end
+
+-- blocking returns the oldest lock that excludes a lock on place.
+local function blocking(locks, place, now)
+  return oldest(overlapping(locks, place, now))
 end
 
 -- sweep removes the locks whose time is over, so that none is left beside the one that follows it.
@@ -58,6 +75,21 @@ local function sweep(locks, now)
       redis.call('HDEL', locks, all[i])
     end
   end
+end
+
+-- grant writes a lock, and notes in the index that its environment has had one.
+local function grant(index, locks, place, text, now)
+  redis.call('HSET', locks, place, text)
+  redis.call('SADD', index, locks)
+  sweep(locks, now)
+end
+
+-- until_end is when something that lasts so long ends; without an end, which is negative, it is 0.
+local function until_end(now, lasts)
+  if lasts < 0 then
+    return 0
+  end
+  return now + lasts
 end
 
 -- stale puts a rollout's card into the outbox; one that waits there keeps its turn.

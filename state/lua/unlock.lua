@@ -12,7 +12,7 @@ if lapsed(lock, clock()) then
   redis.call('HDEL', locks, place)
   return {'ok'}
 end
-if lock.fence ~= fence or string.sub(lock.holder, 1, 8) == 'rollout:' then
+if lock.fence ~= fence or of_rollout(lock) then
   return {'locked', text}
 end
 redis.call('HDEL', locks, place)

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"slipway/plan"
 	"slipway/rollout"
 )
 
-// abort stops the rollout of exactly the target that was typed. One of a part, or of the whole, is
-// named and left alone.
-func (h *Handler) abort(ctx context.Context, req Request, cmd Command) Reply {
+// speak passes abort, pause, resume and retry on to the rollout of exactly the target that was typed.
+// One of a part, or of the whole, is named and left alone.
+func (h *Handler) speak(ctx context.Context, req Request, cmd Command) Reply {
 	file := h.File()
 	target, ok := findTarget(file, cmd.Target)
 	if !ok {
@@ -19,28 +20,49 @@ func (h *Handler) abort(ctx context.Context, req Request, cmd Command) Reply {
 	}
 	active, err := h.active(ctx)
 	if err != nil {
-		return h.unread(ctx, req, err)
+		return h.unread(ctx, req, theRollouts, err)
 	}
-	for _, r := range active {
-		if r.Target == target {
-			return h.answer(ctx, req, r, said{verb: rollout.VerbAbort, reason: unmarked(cmd.Reason)})
-		}
+	r := about(active, target)
+	if r == nil {
+		return Reply{Text: notRolling(active, target, cmd.Verb)}
 	}
-	return Reply{Text: notRolling(active, target)}
+	s, no := meant(r, cmd)
+	if no != "" {
+		return Reply{Text: no}
+	}
+	return h.answer(ctx, req, *r, s)
 }
 
-// notRolling says that there is nothing to stop, and which rollouts may have been meant.
-func notRolling(active []rollout.Rollout, target plan.Target) string {
+// about returns the rollout of exactly this target, or nil.
+func about(active []rollout.Rollout, target plan.Target) *rollout.Rollout {
+	for i := range active {
+		if active[i].Target == target {
+			return &active[i]
+		}
+	}
+	return nil
+}
+
+// notRolling says that there is nothing to be told, and which rollouts may have been meant.
+func notRolling(active []rollout.Rollout, target plan.Target, verb Verb) string {
 	var others []string
 	for _, r := range active {
 		if overlap(r.Target, target) {
-			others = append(others, fmt.Sprintf("`/deploy abort %s`", r.Target))
+			others = append(others, fmt.Sprintf("`/deploy %s %s`", verb, r.Target))
 		}
 	}
 	if len(others) == 0 {
-		return fmt.Sprintf("Nothing is rolling out to %s, so there is nothing to stop.", target)
+		return fmt.Sprintf("Nothing is rolling out to %s, so there is nothing to %s.", target, verb.plainly())
 	}
-	return fmt.Sprintf("No rollout is about %s alone or as a whole. Nothing was stopped. Did you mean %s?", target, or(others))
+	return fmt.Sprintf("No rollout is about %s alone or as a whole. Nothing was done. Did you mean %s?", target, or(others))
+}
+
+// plainly is the verb as a sentence has it.
+func (v Verb) plainly() string {
+	if v == Abort {
+		return "stop"
+	}
+	return string(v)
 }
 
 // said is what a person says to a rollout.
@@ -48,6 +70,24 @@ type said struct {
 	verb   rollout.Verb
 	ask    string // "": about the rollout as a whole
 	reason string
+}
+
+// meant finds the question that a command answers, if it answers one. no says why there is none.
+func meant(r *rollout.Rollout, cmd Command) (s said, no string) {
+	s = said{verb: rollout.Verb(cmd.Verb), reason: unmarked(cmd.Reason)}
+	if s.verb != rollout.VerbResume && s.verb != rollout.VerbRetry {
+		return s, ""
+	}
+	for _, a := range r.Asks {
+		if a.Answer == nil && slices.Contains(a.Options, s.verb) {
+			s.ask = a.ID
+			return s, ""
+		}
+	}
+	if s.verb == rollout.VerbResume {
+		return s, fmt.Sprintf("%s is not paused. Nothing was done. %s", upper(title(r)), next(r))
+	}
+	return s, fmt.Sprintf("No step of %s asks whether to try again. Nothing was done. %s", title(r), next(r))
 }
 
 // answer authorises what a person says to r and tells it to the engine.

@@ -1,0 +1,184 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"slipway/plan"
+	"slipway/rollout"
+)
+
+// graph draws the error rate of what serves a target.
+func (h *Handler) graph(ctx context.Context, req Request, cmd Command) Reply {
+	file := h.File()
+	target, ok := findTarget(file, cmd.Target)
+	if !ok {
+		return Reply{Text: unknown(file, "target", cmd.Target, nil)}
+	}
+	w := windowOf(req.At, cmd.For)
+	looking, cancel := context.WithTimeout(ctx, graphTime)
+	defer cancel()
+	lines, err := h.series(looking, file.Environment(target.Environment), target, w, req.At)
+	if err != nil && (looking.Err() != nil || errors.Is(err, context.DeadlineExceeded)) {
+		h.Log.WarnContext(ctx, "a graph took too long", "env", target.Environment, "window", cmd.For, "request", req.ID, "err", err)
+		return Reply{Text: fmt.Sprintf("Reading the log of %s took too long: there are many requests in %s. Try a shorter time, as in `/deploy graph %s 15m`.", target, rollout.Period(cmd.For), target)}
+	}
+	if err != nil {
+		return h.unseen(ctx, req, target, err)
+	}
+	alt, some := describeSeries(lines, cmd.For)
+	if !some {
+		return Reply{Text: alt}
+	}
+	return Reply{Text: alt, Chart: draw(target, lines, w, alt)}
+}
+
+// window is the time that a graph shows, in slices of the same length, by which its points are made.
+type window struct {
+	since time.Time
+	slice time.Duration
+	n     int
+}
+
+// maxPoints and maxName are Slack's limits for a series of data_visualization
+// (docs.slack.dev/reference/block-kit/blocks/data-visualization-block).
+const (
+	maxPoints = 20
+	maxName   = 20
+)
+
+func windowOf(until time.Time, length time.Duration) window {
+	return window{since: until.Add(-length).UTC(), slice: length / maxPoints, n: maxPoints}
+}
+
+// labels are the slices' beginnings, each its own word.
+func (w window) labels() []string {
+	format := "15:04"
+	if w.slice < time.Minute {
+		format = "15:04:05"
+	}
+	labels := make([]string, w.n)
+	for i := range labels {
+		labels[i] = w.since.Add(time.Duration(i) * w.slice).Format(format)
+	}
+	return labels
+}
+
+// line is one service's requests by the slices of a window.
+type line struct {
+	service  rollout.Service
+	requests []int64
+	errors   []int64
+}
+
+// count sorts requests into the slices.
+func (w window) count(s rollout.Service, seconds []rollout.Second) line {
+	l := line{service: s, requests: make([]int64, w.n), errors: make([]int64, w.n)}
+	for _, second := range seconds {
+		if i := int(second.At.Sub(w.since) / w.slice); !second.At.Before(w.since) && i < w.n {
+			l.requests[i] += second.Requests
+			l.errors[i] += second.Errors
+		}
+	}
+	return l
+}
+
+// series reads what each service of target got in the window.
+func (h *Handler) series(ctx context.Context, env *plan.Environment, target plan.Target, w window, now time.Time) ([]line, error) {
+	var mu sync.Mutex
+	lines := map[string]line{}
+	_, err := inspect(ctx, env, target, func(ctx context.Context, p plan.Service) (rollout.Service, error) {
+		s, err := h.Traffic.InspectRevision(ctx, p, "", now)
+		if err != nil {
+			return s, err
+		}
+		requests, err := h.Traffic.Requests(ctx, s, s.Stable.Name, w.since)
+		if err != nil {
+			return s, err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		lines[p.Name] = w.count(s, requests.Seconds)
+		return s, nil
+	})
+	var sorted []line
+	for _, name := range slices.Sorted(maps.Keys(lines)) {
+		sorted = append(sorted, lines[name])
+	}
+	return sorted, err
+}
+
+// describeSeries says in words what a chart shows. some is false if there is nothing to draw.
+func describeSeries(lines []line, length time.Duration) (text string, some bool) {
+	var parts []string
+	for _, l := range lines {
+		requests, failed := sum(l.requests), sum(l.errors)
+		if requests == 0 {
+			parts = append(parts, fmt.Sprintf("%s (%s) got no requests in the last %s.", l.service.Name, l.service.Stable.Name, rollout.Period(length)))
+			continue
+		}
+		some = true
+		rates := l.rates()
+		parts = append(parts, fmt.Sprintf("%s (%s) in the last %s: errors %s, %s requests/s. In slices of %s: at most %s errors, at the end %s.",
+			l.service.Name, l.service.Stable.Name, rollout.Period(length), rate(failed, requests), rollout.Trimmed(float64(requests)/length.Seconds(), 1),
+			rollout.Period(length/maxPoints), rollout.Percent(slices.Max(rates)), rollout.Percent(rates[len(rates)-1])))
+	}
+	return strings.Join(parts, "\n"), some
+}
+
+// rates are the shares of errors by slice. A slice without requests has none; it takes the one
+// before it, because every label needs a point.
+func (l line) rates() []float64 {
+	list := make([]float64, len(l.requests))
+	for i := range list {
+		switch {
+		case l.requests[i] > 0:
+			list[i] = rollout.Share(l.errors[i], l.requests[i])
+		case i > 0:
+			list[i] = list[i-1]
+		}
+	}
+	return list
+}
+
+func sum(list []int64) int64 {
+	var total int64
+	for _, n := range list {
+		total += n
+	}
+	return total
+}
+
+// draw makes the chart. Services without requests have no line.
+func draw(target plan.Target, lines []line, w window, alt string) *Chart {
+	chart := &Chart{Title: cut(fmt.Sprintf("Error rate of %s in %%", target), 50), Labels: w.labels(), Alt: alt}
+	for _, l := range lines {
+		if sum(l.requests) == 0 {
+			continue
+		}
+		values := l.rates()
+		for i := range values {
+			values[i] = math.Round(values[i]*10000) / 100
+		}
+		chart.Series = append(chart.Series, Series{Name: seriesName(chart.Series, l.service.Name), Values: values})
+	}
+	return chart
+}
+
+// seriesName shortens a service's name to what a chart takes, and keeps it different from the others.
+func seriesName(others []Series, name string) string {
+	short := cut(name, maxName)
+	for n := 2; slices.ContainsFunc(others, func(s Series) bool { return s.Name == short }); n++ {
+		mark := []rune(fmt.Sprintf("…%d", n))
+		runes := []rune(name)
+		short = string(runes[:min(len(runes), maxName-len(mark))]) + string(mark)
+	}
+	return short
+}
