@@ -31,7 +31,7 @@ func (s *speaker) answer(ctx context.Context, e Envelope, reply commands.Reply) 
 		err = s.deliver(ctx, e, reply.Public, answered(text, reply.Chart, true))
 	}
 	if err != nil {
-		s.log.Error("an answer was not delivered", "envelope", e.ID, "actor", e.Actor.ID, "error", err)
+		s.log.Error("an answer was not delivered", "envelope", e.ID, "actor", e.Actor.ID, "err", err)
 	}
 }
 
@@ -91,7 +91,7 @@ func (s *speaker) deliver(ctx context.Context, e Envelope, public bool, m Messag
 		if err == nil || refusedBlocks(err) || mayHaveHappened(err) && public {
 			return err
 		}
-		s.log.Warn("an answer by response_url failed", "envelope", e.ID, "error", err)
+		s.log.Warn("an answer by response_url failed", "envelope", e.ID, "err", err)
 	}
 	if e.Thread != "" {
 		options = append(options, slack.MsgOptionTS(e.Thread))

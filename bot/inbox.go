@@ -56,7 +56,7 @@ func (w *worker) run(ctx, hands context.Context) {
 func (w *worker) one(ctx context.Context) bool {
 	id, body, ok, err := w.take(ctx)
 	if err != nil {
-		w.log.Warn("the inbox cannot be read", "error", err)
+		w.log.Warn("the inbox cannot be read", "err", err)
 		return false
 	}
 	if !ok {
@@ -80,19 +80,19 @@ func (w *worker) done(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
 	if err := w.inbox.Done(ctx, id, w.owner); err != nil {
-		w.log.Warn("an envelope stays in the inbox", "envelope", id, "error", err)
+		w.log.Warn("an envelope stays in the inbox", "envelope", id, "err", err)
 	}
 }
 
 func (w *worker) handle(ctx context.Context, id string, body []byte) {
 	var e Envelope
 	if err := json.Unmarshal(body, &e); err != nil {
-		w.log.Error("the inbox holds something that is no envelope", "envelope", id, "error", err)
+		w.log.Error("the inbox holds something that is no envelope", "envelope", id, "err", err)
 		return
 	}
 	request, err := e.request()
 	if err != nil {
-		w.log.Warn("a button is not known", "envelope", id, "actor", e.Actor.ID, "error", err)
+		w.log.Warn("a button is not known", "envelope", id, "actor", e.Actor.ID, "err", err)
 		w.speaker.answer(ctx, e, commands.Reply{Text: unknownButton})
 		return
 	}

@@ -79,7 +79,7 @@ func (p *poster) one(ctx context.Context) (again time.Duration, ok bool) {
 	defer cancel()
 	card, ok, err := p.cards.ClaimCard(ctx, p.owner, cardLease)
 	if err != nil {
-		p.log.Warn("stale cards cannot be read", "error", err)
+		p.log.Warn("stale cards cannot be read", "err", err)
 		return 0, false
 	}
 	if !ok {
@@ -87,13 +87,13 @@ func (p *poster) one(ctx context.Context) (again time.Duration, ok bool) {
 	}
 	again, err = p.refresh(ctx, &card)
 	if err != nil {
-		p.log.Warn("a card is not up to date", "rollout", card.Rollout, "error", err, "retry_in", again)
+		p.log.Warn("a card is not up to date", "rollout", card.Rollout, "err", err, "retry_in", again)
 	}
 	// What was posted has to be remembered even if the time for posting is over.
 	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer cancel()
 	if err := p.cards.ReleaseCard(release, p.owner, card, again); err != nil {
-		p.log.Warn("a card's state was not stored; it is looked for in Slack next time", "rollout", card.Rollout, "error", err)
+		p.log.Warn("a card's state was not stored; it is looked for in Slack next time", "rollout", card.Rollout, "err", err)
 	}
 	return again, true
 }

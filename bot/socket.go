@@ -82,7 +82,7 @@ func (s *socket) connect(ctx context.Context) error {
 		if final := refusal(err); final != nil {
 			return final
 		}
-		s.log.Warn("slack connection ended; connecting again", "error", err)
+		s.log.Warn("slack connection ended; connecting again", "err", err)
 	}
 }
 
@@ -140,7 +140,7 @@ func (s *socket) connectionError(e socketmode.Event) {
 			"code", code, "retry_in", failed.Backoff)
 		return
 	}
-	s.log.Warn("slack cannot be reached", "error", failed.ErrorObj, "attempt", failed.Attempt, "retry_in", failed.Backoff)
+	s.log.Warn("slack cannot be reached", "err", failed.ErrorObj, "attempt", failed.Attempt, "retry_in", failed.Backoff)
 }
 
 // unreadable is for what slack-go's own parser refuses: this package's may read it, and it has to be
@@ -152,7 +152,7 @@ func (s *socket) unreadable(ctx context.Context, e socketmode.Event) {
 	}
 	var request socketmode.Request
 	if err := json.Unmarshal(bad.Message, &request); err != nil || request.EnvelopeID == "" {
-		s.log.Warn("slack sent something that is no envelope", "error", bad.Cause)
+		s.log.Warn("slack sent something that is no envelope", "err", bad.Cause)
 		return
 	}
 	s.accept(ctx, request)
@@ -168,7 +168,7 @@ func (s *socket) accept(ctx context.Context, request socketmode.Request) {
 		return
 	}
 	if err := s.store(ctx, e); err != nil {
-		s.log.Error("an envelope was not stored", "envelope", e.ID, "actor", e.Actor.ID, "error", err)
+		s.log.Error("an envelope was not stored", "envelope", e.ID, "actor", e.Actor.ID, "err", err)
 		s.refuse(ctx, request, e)
 		return
 	}
@@ -213,6 +213,6 @@ func (s *socket) ack(ctx context.Context, envelopeID string, payload any) {
 	ctx, cancel := context.WithTimeout(ctx, ackTime)
 	defer cancel()
 	if err := s.client.AckCtx(ctx, envelopeID, payload); err != nil {
-		s.log.Warn("an envelope was not acknowledged; slack sends it again", "error", err)
+		s.log.Warn("an envelope was not acknowledged; slack sends it again", "err", err)
 	}
 }

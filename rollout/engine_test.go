@@ -439,3 +439,36 @@ func TestRedisAwayStopsBeforeTheNextEffect(t *testing.T) {
 		}
 	})
 }
+
+// Redis' clock counts for leases and deadlines in the store; a replica whose own clock is hours off
+// still waits as long as the plan says, and no longer.
+func TestClockSkew(t *testing.T) {
+	for _, skew := range []time.Duration{-2 * time.Hour, 0, 2 * time.Hour} {
+		t.Run(skew.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t)
+				ctx, cancel := context.WithCancel(t.Context())
+				ticking := make(chan struct{})
+				f.redis.SetTime(time.Now().Add(skew))
+				go func() {
+					defer close(ticking)
+					for ctx.Err() == nil {
+						time.Sleep(250 * time.Millisecond)
+						f.redis.SetTime(time.Now().Add(skew))
+					}
+				}()
+				t.Cleanup(func() { cancel(); <-ticking })
+				e, _, _ := f.replica("a")
+				f.replica("b")
+				steps := append(jobs(1), &plan.Step{Name: "wait", Kind: plan.KindWait, Wait: plan.Duration(5 * time.Minute), Timeout: plan.Duration(6 * time.Minute)})
+				began := time.Now()
+				r := f.start(e, request(append(steps, jobs(1)...)...))
+				r = f.until(r.ID, 10*time.Minute, over)
+				took := time.Since(began)
+				if r.End.Result != rollout.Succeeded || len(f.cloud.doubled()) > 0 || took < 5*time.Minute || took > 5*time.Minute+15*time.Second {
+					t.Errorf("%s after %s, applied %v", r.End.Result, took, f.cloud.applied)
+				}
+			})
+		})
+	}
+}

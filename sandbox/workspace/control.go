@@ -13,7 +13,9 @@ func (w *Workspace) control() http.Handler {
 	slack, cloud := w.Slack.ControlHandler(), w.Cloud.ControlHandler()
 	mux := http.NewServeMux()
 	mux.Handle("/_control/", slack)
-	mux.Handle("/_control/traffic", cloud)
+	for _, path := range []string{"traffic", "touch", "deny"} {
+		mux.Handle("/_control/"+path, cloud)
+	}
 	mux.HandleFunc("POST /_control/fault", func(rw http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 		var fault struct{ Target string }
