@@ -4,34 +4,54 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // remembered is how many ended rollouts of an environment are looked through.
 const remembered = 50
 
 // failedBefore says, a sentence each, which services are about to get an image that failed the last
-// time it was rolled out. past is newest first.
+// time it was rolled out, or that people have rolled back since. past is newest first.
 func failedBefore(past []Rollout, services map[string]Service) []string {
 	var sentences []string
 	for _, name := range slices.Sorted(maps.Keys(services)) {
-		digest := services[name].Image.Digest
-		if last := lastWith(past, name, digest); last != nil && last.End.Result != Succeeded {
-			sentences = append(sentences, fmt.Sprintf("%s of %s %s at %s: %s",
-				services[name].Image.short(), name, last.End.Result.verb(), last.End.At.UTC().Format("Jan 2 15:04 MST"), last.End.Reason))
+		image := services[name].Image
+		if last := lastWith(past, name, image.Digest); last != nil {
+			if how := last.howItFailed(); how != "" {
+				sentences = append(sentences, fmt.Sprintf("%s of %s %s", image.short(), name, how))
+			}
 		}
 	}
 	return sentences
 }
 
-// lastWith is the newest deployment that brought the service's image as far as a revision.
+// lastWith is the newest rollout that says something of an image of the service: a deployment that
+// brought it as far as a revision, or a rollback away from it.
 func lastWith(past []Rollout, service, digest string) *Rollout {
 	for i := range past {
-		s, ok := past[i].Services[service]
-		if ok && past[i].Kind == Deployment && s.Image.Digest == digest && past[i].tried(service) {
-			return &past[i]
+		r := &past[i]
+		s, ok := r.Services[service]
+		deployed := ok && r.Kind == Deployment && s.Image.Digest == digest && r.tried(service)
+		left := ok && r.Kind == Rollback && r.End.Result == Succeeded && strings.HasSuffix(s.OldImage, "@"+digest)
+		if deployed || left {
+			return r
 		}
 	}
 	return nil
+}
+
+// howItFailed is the end of a sentence about what an ended rollout says of an image; "" if it passed.
+func (r *Rollout) howItFailed() string {
+	at := r.End.At.UTC().Format("Jan 2 15:04 MST")
+	switch {
+	case r.Kind == Rollback:
+		return because(fmt.Sprintf("was rolled back by %s at %s", r.By.Name, at), r.Lock.Reason)
+	case r.End.Result == Succeeded:
+		return ""
+	case r.End.Result == RolledBack:
+		return fmt.Sprintf("was rolled back at %s: %s", at, r.End.Reason)
+	}
+	return fmt.Sprintf("failed at %s: %s", at, r.End.Reason)
 }
 
 // tried reports whether the rollout came to deploy the service, and was not stopped by a person.
@@ -77,11 +97,4 @@ func (i Image) short() string {
 		return hex[:min(digits, len(hex))]
 	}
 	return i.Tag + "@" + hex[:min(digits, len(hex))]
-}
-
-func (r Result) verb() string {
-	if r == RolledBack {
-		return "was rolled back"
-	}
-	return "failed"
 }
