@@ -103,6 +103,11 @@ func (r *relay) Member(ctx context.Context, userID string, handles []string) (bo
 	return r.bot.Directory().Member(ctx, userID, handles)
 }
 
+// Missing implements commands.Directory.
+func (r *relay) Missing(ctx context.Context, channel string, handles []string) ([]string, error) {
+	return r.bot.Directory().Missing(ctx, channel, handles)
+}
+
 // webClient is used for Slack and for the requests of http steps. Every caller sets its own, shorter
 // deadline; the client's is the last resort.
 func webClient(dial func(ctx context.Context, network, addr string) (net.Conn, error)) *http.Client {

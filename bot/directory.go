@@ -93,27 +93,28 @@ func (d *Directory) named(ctx context.Context, user, name string) (bool, error) 
 // Mention writes a handle or an ID so that Slack notifies whoever it means. A handle that means
 // nothing, or cannot be looked up now, is shown as it is.
 func (d *Directory) Mention(ctx context.Context, handle string) string {
-	text, err := d.lookUp(ctx, handle)
+	text, _, err := d.lookUp(ctx, handle)
 	if err != nil {
 		return string(escape(handle))
 	}
 	return string(text)
 }
 
-func (d *Directory) lookUp(ctx context.Context, handle string) (mrkdwn, error) {
+// lookUp writes a handle as a mention. known is false if it means nobody, unless there is an error.
+func (d *Directory) lookUp(ctx context.Context, handle string) (text mrkdwn, known bool, err error) {
 	if userID.MatchString(handle) {
-		return mention(handle, handle), nil
+		return mention(handle, handle), true, nil
 	}
 	group, ok, groupErr := d.group(ctx, handle)
 	if ok {
-		return mentionGroup(group), nil
+		return mentionGroup(group), true, nil
 	}
 	name := strings.TrimPrefix(handle, "@")
 	id, ok, err := d.users.get(ctx, name, d.listUsers)
 	if ok {
-		return mention(id, name), nil
+		return mention(id, name), true, nil
 	}
-	return escape(handle), errors.Join(groupErr, err)
+	return escape(handle), false, errors.Join(groupErr, err)
 }
 
 // names resolves handles for a card. sure is false if one of them could not be looked up now, and
@@ -124,7 +125,7 @@ func (d *Directory) names(ctx context.Context, handles []string) (n Names, sure 
 		if _, known := n[handle]; known {
 			continue
 		}
-		text, err := d.lookUp(ctx, handle)
+		text, _, err := d.lookUp(ctx, handle)
 		if err != nil {
 			text = escape(handle)
 			_, limited := retryAfter(err)
@@ -152,6 +153,26 @@ func (d *Directory) Channel(ctx context.Context, channel string) (string, error)
 }
 
 var errNoChannel = errors.New("no such channel that the bot can see")
+
+// Missing says, a sentence each, whether the channel cannot be posted to and which handles mean
+// nobody. What Slack does not say now is not missing; the error tells.
+func (d *Directory) Missing(ctx context.Context, channel string, handles []string) ([]string, error) {
+	var missing []string
+	var errs []error
+	if _, err := d.Channel(ctx, channel); errors.Is(err, errNoChannel) {
+		missing = append(missing, fmt.Sprintf("There is no channel #%s that Slipway is in: create it or invite Slipway, or correct `channel` in deploy.yaml.", strings.TrimPrefix(channel, "#")))
+	} else if err != nil {
+		errs = append(errs, err)
+	}
+	for _, handle := range handles {
+		_, known, err := d.lookUp(ctx, handle)
+		if err == nil && !known {
+			missing = append(missing, fmt.Sprintf("Slack knows no group or person %s: create it, or correct deploy.yaml.", handle))
+		}
+		errs = append(errs, err)
+	}
+	return missing, errors.Join(errs...)
+}
 
 // group returns the ID of a group given by its handle or ID.
 func (d *Directory) group(ctx context.Context, handle string) (string, bool, error) {
@@ -190,7 +211,7 @@ func (d *Directory) listUsers(ctx context.Context) (map[string]string, error) {
 	return found, err
 }
 
-// listChannels sees private channels only with the scope groups:read, and does without it.
+// listChannels lists the channels that the bot is in. It sees private channels only with the scope groups:read, and does without it.
 func (d *Directory) listChannels(ctx context.Context) (map[string]string, error) {
 	found, err := d.listChannelsOf(ctx, "public_channel", "private_channel")
 	if codeOf(err) == "missing_scope" {
@@ -212,7 +233,9 @@ func (d *Directory) listChannelsOf(ctx context.Context, types ...string) (map[st
 			return nil, err
 		}
 		for _, c := range page {
-			found[c.Name] = c.ID
+			if c.IsMember { // others cannot be posted to
+				found[c.Name] = c.ID
+			}
 		}
 		if params.Cursor == "" {
 			return found, nil

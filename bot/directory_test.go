@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,32 @@ func TestMentionAndChannel(t *testing.T) {
 		}
 		if _, err := d.Channel(t.Context(), "nowhere"); err == nil {
 			t.Error("a channel that is not there was found")
+		}
+	})
+}
+
+func TestMissing(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		d := w.bot().Directory()
+		for _, test := range []struct {
+			channel string
+			handles []string
+			want    []string // how the sentences begin
+		}{
+			{"deploys-staging", []string{"@release-managers", "@deployer", "U0DEPLOYER"}, nil},
+			{"#nowhere", nil, []string{"There is no channel #nowhere that Slipway is in"}},
+			{"deploys-staging", []string{"@nobody"}, []string{"Slack knows no group or person @nobody"}},
+		} {
+			got, err := d.Missing(t.Context(), test.channel, test.handles)
+			if err != nil || len(got) != len(test.want) {
+				t.Errorf("%s %v: %q, %v", test.channel, test.handles, got, err)
+				continue
+			}
+			for i, want := range test.want {
+				if !strings.HasPrefix(got[i], want) {
+					t.Errorf("%q does not begin with %q", got[i], want)
+				}
+			}
 		}
 	})
 }

@@ -13,6 +13,19 @@ import (
 // groups is a directory: the members of each handle. The handle "@down" cannot be looked up.
 type groups map[string][]string
 
+func (g groups) Missing(_ context.Context, channel string, handles []string) ([]string, error) {
+	var missing []string
+	if channel == "gone" {
+		missing = append(missing, "There is no channel #gone that Slipway is in.")
+	}
+	for _, h := range handles {
+		if g[h] == nil {
+			missing = append(missing, "Slack knows no group or person "+h+".")
+		}
+	}
+	return missing, nil
+}
+
 func (g groups) Member(ctx context.Context, user string, handles []string) (bool, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		return false, errors.New("no deadline")

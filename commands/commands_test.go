@@ -57,7 +57,7 @@ func TestNothingHappensUnauthorised(t *testing.T) {
 		says    string
 		changes bool
 	}{
-		{"control: a deployer", groups{"@backend": {"UDEPLOYER"}}, "UDEPLOYER", "staging", nil, "Starting", true},
+		{"control: a deployer", groups{"@backend": {"UDEPLOYER"}, "@release-managers": {"UAPPROVER"}}, "UDEPLOYER", "staging", nil, "Starting", true},
 		{"control: an approver", groups{"@release-managers": {"UAPPROVER"}}, "UAPPROVER", "", approve, "Approved", true},
 		{"an outsider deploys", groups{}, "UOUTSIDER", "staging", nil, "Only {@@backend} may", false},
 		{"an outsider aborts", groups{}, "UOUTSIDER", "abort staging", nil, "Only {@@backend} may", false},
@@ -87,6 +87,10 @@ func TestNothingHappensUnauthorised(t *testing.T) {
 
 // broken is a directory that answers nothing.
 type broken struct{}
+
+func (broken) Missing(context.Context, string, []string) ([]string, error) {
+	return nil, errors.New("users.list: timeout")
+}
 
 func (broken) Member(context.Context, string, []string) (bool, error) {
 	return false, errors.New("dial tcp 10.0.0.7:443: i/o timeout")

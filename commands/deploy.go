@@ -35,6 +35,9 @@ func (h *Handler) deploy(ctx context.Context, req Request, cmd Command) Reply {
 		return Reply{Text: h.locked(ctx, req, lock, "Nothing was started. "+hint(lock))}
 	}
 	channel := channelOf(env, target, req.Channel)
+	if missing := h.missing(ctx, req, channel, asksOf(steps)); len(missing) > 0 {
+		return Reply{Text: "Nothing was started. " + strings.Join(missing, " ")}
+	}
 	starting, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	r, err := h.Engine.Start(starting, rollout.Request{
@@ -46,6 +49,31 @@ func (h *Handler) deploy(ctx context.Context, req Request, cmd Command) Reply {
 	}
 	h.Log.InfoContext(ctx, "rollout started", "rollout", r.ID, "env", target.Environment, "actor", req.Actor.ID, "request", req.ID)
 	return Reply{Text: fmt.Sprintf("Starting %s%s.%s", name(&r), cardIn(req, channel, target), failedBefore(&r))}
+}
+
+// missing says what of Slack a rollout would need and not find: its card would be seen by nobody, or
+// nobody could approve it. If Slack does not say, the rollout begins all the same.
+func (h *Handler) missing(ctx context.Context, req Request, channel string, handles []string) []string {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	sentences, err := h.Directory.Missing(ctx, channel, handles)
+	if err != nil {
+		h.Log.WarnContext(ctx, "cannot check channel and groups", "request", req.ID, "err", err)
+	}
+	return sentences
+}
+
+// asksOf lists whom the plan's approval steps name.
+func asksOf(p *plan.Plan) []string {
+	var handles []string
+	for _, phase := range p.Phases {
+		for _, s := range phase.Steps {
+			if s.Approval != nil {
+				handles = append(handles, s.Approval.Approvers...)
+			}
+		}
+	}
+	return handles
 }
 
 // typedAs is the command that starts a rollout.

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -271,4 +272,38 @@ func TestPositionCountsThePlansPhases(t *testing.T) {
 	if got := position(m.find(id)); got != "phase 2 of 3, Approval" {
 		t.Errorf("at %q", got)
 	}
+}
+
+// What a rollout would need of Slack and not find is said before it begins; that Slack does not say is
+// no reason not to begin.
+func TestMissingChannelOrGroup(t *testing.T) {
+	staff := groups{"@backend": {"UDEPLOYER"}, "@release-managers": {"UAPPROVER"}}
+	for _, test := range []struct {
+		name    string
+		change  func(h *Handler)
+		starts  bool
+		answers string
+	}{
+		{"all is there", func(*Handler) {}, true, "Starting"},
+		{"no approvers", func(h *Handler) { h.Directory = groups{"@backend": {"UDEPLOYER"}} }, false, "Nothing was started. Slack knows no group or person @release-managers."},
+		{"no channel", func(h *Handler) { h.File().Environment("staging").Channel = "gone" }, false, "Nothing was started. There is no channel #gone that Slipway is in."},
+		{"slack does not say", func(h *Handler) { h.Directory = silent{staff} }, true, "Starting"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h, m := newHandler(t)
+			h.Directory = staff
+			test.change(h)
+			reply := h.Handle(t.Context(), command("UDEPLOYER", "staging"))
+			if (len(m.started) > 0) != test.starts || !strings.Contains(reply.Text, test.answers) {
+				t.Errorf("started %d, answered %q", len(m.started), reply.Text)
+			}
+		})
+	}
+}
+
+// silent knows who belongs to what, and nothing else.
+type silent struct{ groups }
+
+func (silent) Missing(context.Context, string, []string) ([]string, error) {
+	return nil, errors.New("conversations.list: timeout")
 }

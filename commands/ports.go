@@ -29,6 +29,9 @@ type Directory interface {
 	// Member reports whether a user is one of handles or in one of them: "@group", "@user" or IDs.
 	// With no handles it is false.
 	Member(ctx context.Context, userID string, handles []string) (bool, error)
+	// Missing says, a sentence each, whether the channel cannot be posted to and which of the handles
+	// mean nobody.
+	Missing(ctx context.Context, channel string, handles []string) ([]string, error)
 }
 
 // Locker keeps the locks of people, and knows those of rollouts.
