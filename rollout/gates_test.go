@@ -1,6 +1,8 @@
 package rollout
 
 import (
+	"context"
+	"errors"
 	"math"
 	"testing"
 	"time"
@@ -136,6 +138,41 @@ func TestEvidence(t *testing.T) {
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got  %q\nwant %q", tt.got, tt.want)
+		}
+	}
+}
+
+// refusing is a log that may not be read, or does not answer.
+type refusing struct{ err error }
+
+func (l refusing) Requests(context.Context, Service, string, time.Time) (Requests, error) {
+	return Requests{}, l.err
+}
+
+func (l refusing) Lines(context.Context, Service, string, string, time.Time) (Lines, error) {
+	return Lines{}, l.err
+}
+
+// Without data there is no verdict: a log that may not be read leaves a gate undecided, it does not fail
+// the release. One that does not answer just now is asked again.
+func TestGateWithoutALog(t *testing.T) {
+	denied := &Failure{Label: "permission_denied", Reason: "Slipway may not read the logs of netra-staging.", Detail: "gcloud projects add-iam-policy-binding …"}
+	task := Task{Services: map[string]Service{"backend": {Name: "backend", Candidate: Revision{Name: "backend-s1-1"}, ShiftedAt: t0}}}
+	for kind, spec := range map[plan.Kind]plan.Step{
+		plan.KindErrorRate: {Kind: plan.KindErrorRate, ErrorRate: gateSpec()},
+		plan.KindNoLogs:    {Kind: plan.KindNoLogs, NoLogs: &plan.NoLogs{Service: "backend", Match: "Error", MinRate: 0.05, Alpha: 0.05}},
+	} {
+		task.Step = spec
+		handle, err := GateActions(refusing{})[kind].Start(t.Context(), task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := GateActions(refusing{denied})[kind].Poll(t.Context(), task, handle)
+		if err != nil || o.State != Inconclusive || o.Note != denied.Reason || o.Detail != denied.Detail {
+			t.Errorf("%s, refused: %+v, %v", kind, o, err)
+		}
+		if _, err := GateActions(refusing{errors.New("unavailable")})[kind].Poll(t.Context(), task, handle); err == nil {
+			t.Errorf("%s, no answer: no error, so it is not asked again", kind)
 		}
 	}
 }
