@@ -319,3 +319,19 @@ func TestSomeoneElseMovedTheTraffic(t *testing.T) {
 		}
 	})
 }
+
+// A gate that is given more time has all of it, however long the question stood.
+func TestExtendCountsFromTheAnswer(t *testing.T) {
+	w := &world{t: t, now: t0}
+	r := w.toGate(newTest(plan.OnFailureRollback))
+	s, _ := r.Step("3.3")
+	w.now = s.Started.Add(gateSpec().Budget.D())
+	r = w.drive(w.apply(r, Event{At: w.now, Kind: StepEnded, Step: s.ID, Attempt: s.Attempt, Outcome: &Outcome{State: Inconclusive, Note: "Not enough traffic."}}))
+	w.now = w.now.Add(decisionTime - time.Minute)
+	r = w.say(r, VerbExtend, deployer)
+	s, _ = r.Step("3.3")
+	end := s.Started.Add(gateSpec().Budget.D() + s.Extra.D())
+	if left := end.Sub(w.now); s.Status != StepRunning || left != ExtraTime {
+		t.Errorf("%s with %s left, want %s", s.Status, left, ExtraTime)
+	}
+}
