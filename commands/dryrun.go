@@ -6,9 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"slipway/plan"
 	"slipway/rollout"
@@ -29,7 +26,7 @@ func (h *Handler) dryRun(ctx context.Context, req Request, cmd Command) Reply {
 	}
 	looking, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	services, err := inspect(looking, env, target, func(ctx context.Context, s plan.Service) (rollout.Service, error) {
+	services, err := rollout.LookAtAll(looking, env, target, func(ctx context.Context, s plan.Service) (rollout.Service, error) {
 		return h.Traffic.Inspect(ctx, s, cmd.What, req.At)
 	})
 	if err != nil {
@@ -46,29 +43,6 @@ func (h *Handler) dryRun(ctx context.Context, req Request, cmd Command) Reply {
 	lines = append(lines, phases(&r)...)
 	lines = append(lines, onFailure(&r))
 	return Reply{Text: strings.Join(append(lines, forecasts(&r)...), "\n")}
-}
-
-// inspect looks at all services of a target at once.
-func inspect(ctx context.Context, env *plan.Environment, target plan.Target, look func(context.Context, plan.Service) (rollout.Service, error)) (map[string]rollout.Service, error) {
-	var mu sync.Mutex
-	services := map[string]rollout.Service{}
-	g, ctx := errgroup.WithContext(ctx)
-	for _, s := range env.Services {
-		if target.Service != "" && s.Name != target.Service {
-			continue
-		}
-		g.Go(func() error {
-			found, err := look(ctx, *s)
-			if err != nil {
-				return fmt.Errorf("look at %s: %w", s.Name, err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			services[s.Name] = found
-			return nil
-		})
-	}
-	return services, g.Wait()
 }
 
 // inTheWay is the lock that would keep a rollout from starting.

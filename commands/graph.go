@@ -94,7 +94,7 @@ func (w window) count(s rollout.Service, seconds []rollout.Second) line {
 func (h *Handler) series(ctx context.Context, env *plan.Environment, target plan.Target, w window, now time.Time) ([]line, error) {
 	var mu sync.Mutex
 	lines := map[string]line{}
-	_, err := inspect(ctx, env, target, func(ctx context.Context, p plan.Service) (rollout.Service, error) {
+	_, err := rollout.LookAtAll(ctx, env, target, func(ctx context.Context, p plan.Service) (rollout.Service, error) {
 		s, err := h.Traffic.InspectRevision(ctx, p, "", now)
 		if err != nil {
 			return s, err

@@ -174,9 +174,9 @@ type Job struct {
 // ImageNew is the Job.Image that means the digest being rolled out.
 const ImageNew = "new"
 
-// Traffic sends a share of a service's requests to the candidate. Three more forms are made by
+// Traffic sends a share of a service's requests to the candidate. Four more forms are made by
 // rollouts themselves and cannot be written in deploy.yaml: to the stable revision, to LATEST,
-// and pinned to the candidate with its tag removed.
+// pinned to the candidate with its tag removed, and to a revision that served before.
 type Traffic struct {
 	Service string    `json:"service"`
 	Percent int       `json:"percent"`

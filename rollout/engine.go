@@ -115,7 +115,7 @@ func (e *Engine) Start(ctx context.Context, req Request) (Rollout, error) {
 	if held && lock.Rollout != NewID(req.Token, 0) {
 		return Rollout{}, &LockedError{Lock: lock}
 	}
-	services, err := e.inspect(ctx, req.Environment, req.Target, func(ctx context.Context, s plan.Service) (Service, error) {
+	services, err := LookAtAll(ctx, req.Environment, req.Target, func(ctx context.Context, s plan.Service) (Service, error) {
 		return e.Inspector.Inspect(ctx, s, req.What, req.At)
 	})
 	if err != nil {
@@ -135,7 +135,7 @@ func (e *Engine) Rollback(ctx context.Context, req RollbackRequest) (Rollout, er
 	if err != nil && req.Revision == "" {
 		return Rollout{}, fmt.Errorf("read history: %w", err)
 	}
-	services, err := e.inspect(ctx, req.Environment, req.Target, func(ctx context.Context, s plan.Service) (Service, error) {
+	services, err := LookAtAll(ctx, req.Environment, req.Target, func(ctx context.Context, s plan.Service) (Service, error) {
 		name := req.Revision
 		if name == "" {
 			serving, err := e.Inspector.InspectRevision(ctx, s, "", req.At)
@@ -172,8 +172,8 @@ func (e *Engine) create(ctx context.Context, token string, build func(id string)
 	return Rollout{}, err
 }
 
-// inspect looks at all services of the target at once.
-func (e *Engine) inspect(ctx context.Context, env *plan.Environment, target plan.Target, look func(context.Context, plan.Service) (Service, error)) (map[string]Service, error) {
+// LookAtAll looks at all services of a target at once and returns what it found by their names.
+func LookAtAll(ctx context.Context, env *plan.Environment, target plan.Target, look func(context.Context, plan.Service) (Service, error)) (map[string]Service, error) {
 	var mu sync.Mutex
 	services := map[string]Service{}
 	g, ctx := errgroup.WithContext(ctx)
@@ -184,7 +184,7 @@ func (e *Engine) inspect(ctx context.Context, env *plan.Environment, target plan
 		g.Go(func() error {
 			found, err := look(ctx, *s)
 			if err != nil {
-				return fmt.Errorf("inspect %s: %w", s.Name, err)
+				return fmt.Errorf("look at %s: %w", s.Name, err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
