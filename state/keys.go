@@ -6,8 +6,8 @@ package state
 // Per rollout: a hash with its snapshot, version, schema, lock fence and lease; a sorted set of its
 // events by Seq; a hash with its card. Over all: the rollouts that are active, due (by the time) and
 // leased (by the lease's end), the locks of an environment by place, the index of those keys, its
-// history, the outbox of stale cards, the inbox, the last fence, and the channel on which wakes are
-// published.
+// history, the outbox of stale cards, the inbox, the last fence, the budgets that replicas share, and
+// the channel on which wakes are published.
 type keys string
 
 const slipway keys = "{slipway}:"
@@ -29,6 +29,8 @@ func (k keys) leases() string { return string(k) + "leases" }
 func (k keys) fence() string  { return string(k) + "fence" }
 func (k keys) outbox() string { return string(k) + "outbox" }
 func (k keys) wakes() string  { return string(k) + "wakes" }
+
+func (k keys) budget(name string) string { return string(k) + "budget:" + name }
 
 func (k keys) inboxSeen(id string) string { return string(k) + "inbox:seen:" + id }
 func (k keys) inboxWaiting() string       { return string(k) + "inbox:waiting" }

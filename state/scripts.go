@@ -19,6 +19,7 @@ type scripts struct {
 	holder, locks             *redis.Script
 	accept, take, done        *redis.Script
 	claimCard, saveCard       *redis.Script
+	spend, pauseBucket        *redis.Script
 }
 
 func newScripts() scripts {
@@ -29,6 +30,7 @@ func newScripts() scripts {
 		holder: script("holder"), locks: script("locks"),
 		accept: script("accept"), take: script("take"), done: script("done"),
 		claimCard: script("claim_card"), saveCard: script("save_card"),
+		spend: script("spend"), pauseBucket: script("pause"),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -48,11 +49,12 @@ func (b *bench) breakServer(t *testing.T, f fault) {
 }
 
 // startRedis tries a few free ports, since another process may take one first.
-func startRedis(t *testing.T) (port string) {
+func startRedis(t *testing.T, flags ...string) (port string) {
 	t.Helper()
 	for range 5 {
 		port := freePort(t)
-		if serve(t, port) {
+		flags := append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, flags...)
+		if serve(t, flags) != nil {
 			return port
 		}
 	}
@@ -74,9 +76,10 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-func serve(t *testing.T, port string) bool {
+// serve starts a redis-server that the test's end kills; nil if it did not come up.
+func serve(t *testing.T, flags []string) *os.Process {
 	t.Helper()
-	cmd := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
+	cmd := exec.Command("redis-server", flags...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +93,7 @@ func serve(t *testing.T, port string) bool {
 		defer close(ended)
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
-			if strings.Contains(lines.Text(), "Ready to accept connections") {
+			if up := lines.Text(); strings.Contains(up, "Ready to accept connections") || strings.Contains(up, "Sentinel ID is") {
 				ready <- true
 			}
 		}
@@ -101,5 +104,8 @@ func serve(t *testing.T, port string) bool {
 		<-ended
 		_ = cmd.Wait()
 	})
-	return <-ready
+	if !<-ready {
+		return nil
+	}
+	return cmd.Process
 }
