@@ -276,6 +276,41 @@ func TestLateReplicaIsFenced(t *testing.T) {
 	})
 }
 
+// A replica that slept in the middle of a rescue must not undo what came after it: either it learns
+// that its lease is lost, or its etag is used by then.
+func TestLateRescueIsFenced(t *testing.T) {
+	for name, later := range map[string]struct {
+		held  func(w *world, ctx context.Context) error
+		moves bool
+	}{
+		"the lease is lost": {held: func(*world, context.Context) error { return rollout.ErrFenced }},
+		"it sleeps after it has asked": {held: func(w *world, ctx context.Context) error {
+			w.pass(ctx, trafficStep(100, plan.ToCandidate))
+			return nil
+		}},
+		"control: nothing came after it": {held: func(*world, context.Context) error { return nil }, moves: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, fakegcp.Behavior{}, func(ctx context.Context, w *world) {
+				w.pass(ctx, deployStep())
+				w.pass(ctx, trafficStep(50, plan.ToCandidate))
+				rescue := w.task(trafficStep(0, plan.ToStable), 1)
+				rescue.Held = func(ctx context.Context) error { return later.held(w, ctx) }
+				updates := w.calls("UpdateService")
+				_, err := trafficAction{w.cloud}.Start(ctx, rescue)
+				if (err == nil) != later.moves {
+					t.Fatalf("after %d updates: %v", w.calls("UpdateService")-updates, err)
+				}
+				svc, err := w.cloud.service(ctx, w.service)
+				must(t, err)
+				if back := servingShares(svc)[stableName] == 100; back && !later.moves {
+					t.Error("the late replica moved the traffic")
+				}
+			})
+		})
+	}
+}
+
 func TestTrafficWithoutCandidate(t *testing.T) {
 	inWorld(t, fakegcp.Behavior{}, func(ctx context.Context, w *world) {
 		_, err := w.run(ctx, w.task(trafficStep(10, plan.ToCandidate), 1))

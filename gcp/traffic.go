@@ -17,7 +17,8 @@ import (
 //
 // The way back (to the stable revision, or to the one that a rollback names) differs: it is a rescue
 // and takes the service in any state. It reads the etag inside Start, at each try, so that somebody
-// else's change delays it by one try and never refuses it.
+// else's change delays it by one try and never refuses it. Between reading the etag and using it the
+// lease is confirmed: a replica that slept through its lease either learns so, or finds the etag used.
 type trafficAction struct{ *Cloud }
 
 // Precondition reads the etag and refuses when the traffic is neither as the rollout left it nor
@@ -94,6 +95,9 @@ func (a trafficAction) set(ctx context.Context, t rollout.Task) (string, error) 
 	etag := t.Fence
 	if want.rescue() {
 		etag = svc.GetEtag()
+		if err := t.StillHeld(ctx); err != nil {
+			return "", err
+		}
 	}
 	op, err := call(ctx, a.services.UpdateService, &runpb.UpdateServiceRequest{
 		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"traffic"}},

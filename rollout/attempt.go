@@ -25,6 +25,7 @@ const (
 	complainAfter       = 3                // failed polls before the card says so
 	cancelTimeout       = 10 * time.Second // for one call of Cancel
 	cancelTries         = 3
+	heldTime            = time.Second
 )
 
 // begin starts or follows an attempt, unless this replica does so already.
@@ -40,11 +41,23 @@ func (h *holder) begin(ctx context.Context, id string) {
 		step: *s, task: h.rollout.task(*s), action: h.engine.Actions[s.Spec.Kind],
 		log: h.log.With("step", id), reports: h.reports,
 	}
+	w.task.Held = h.held
 	go func() {
 		defer close(a.done)
 		defer stop()
 		w.run(running)
 	}()
+}
+
+// held asks the store whether the lease is still ours. Without an answer it is taken to be: nobody can
+// take over without the store either, and a way back does not wait for it.
+func (h *holder) held(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, heldTime)
+	defer cancel()
+	if _, err := h.engine.Leases.Renew(ctx, h.lease); errors.Is(err, ErrFenced) {
+		return ErrFenced
+	}
+	return nil
 }
 
 // task is what the action of a step may know.

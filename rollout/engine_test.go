@@ -33,6 +33,7 @@ type cloud struct {
 	tries    map[string]int
 	lasting  map[string]bool // step IDs that never end
 	blocking chan struct{}   // when set, Start waits for it or for its context
+	started  func(rollout.Task)
 }
 
 func newCloud() *cloud {
@@ -53,6 +54,9 @@ func (c *cloud) Start(ctx context.Context, t rollout.Task) (string, error) {
 		case <-ctx.Done():
 			return "", ctx.Err()
 		}
+	}
+	if c.started != nil {
+		c.started(t)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -337,6 +341,32 @@ func TestTakeover(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An action that asks whether its replica may still act is told of a takeover, and not kept from a way
+// back by a store that is away.
+func TestHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		asked := make(chan func(context.Context) error, 1)
+		f.cloud.started = func(task rollout.Task) { asked <- task.StillHeld }
+		f.cloud.takes = time.Hour
+		e, store, _ := f.replica("a")
+		r := f.start(e, request(jobs(1)...))
+		held := <-asked
+		if err := held(t.Context()); err != nil {
+			t.Errorf("while it is held: %v", err)
+		}
+		store.sever(true)
+		if err := held(t.Context()); err != nil {
+			t.Errorf("while the store is away: %v", err)
+		}
+		store.sever(false)
+		f.redis.HSet("{slipway}:rollout:"+r.ID, "fence", "9999999999999999")
+		if err := held(t.Context()); !errors.Is(err, rollout.ErrFenced) {
+			t.Errorf("after a takeover: %v", err)
+		}
+	})
 }
 
 // The failure may have come after the effect: it is looked for before it is repeated.

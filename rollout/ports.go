@@ -108,6 +108,17 @@ type Task struct {
 	Extra    time.Duration // by which people have extended a gate's budget
 	Services map[string]Service
 	Hosts    []string // that may be called besides the services' own; see plan.MatchHost
+	// Held asks whether this replica may still act; nil: it may. An Action that reads its precondition
+	// itself asks between reading it and using it: whoever took over since then has changed it.
+	Held func(ctx context.Context) error
+}
+
+// StillHeld is ErrFenced if another replica has taken over.
+func (t Task) StillHeld(ctx context.Context) error {
+	if t.Held == nil {
+		return nil
+	}
+	return t.Held(ctx)
 }
 
 // Key identifies one attempt of one step: what makes an effect happen once.
