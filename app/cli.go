@@ -6,56 +6,100 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"slipway/plan"
 )
 
-type cli struct {
-	Run      runCmd      `cmd:"" default:"1" help:"Run the bot. Settings come from the environment: SLACK_APP_TOKEN, SLACK_BOT_TOKEN, REDIS_URL and, if deploy.yaml is not here, SLIPWAY_FILE."`
-	Validate validateCmd `cmd:"" help:"Check a deploy.yaml and say what is wrong, where, and what to do."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+// Process is what the command line is given by the process it runs in.
+type Process struct {
+	Args           []string // without the program's name
+	Getenv         func(string) string
+	Stdout, Stderr io.Writer
+	Version        string // "" takes what the Go toolchain stamped into the binary
+	Manifest       string // the Slack app manifest that "slipway manifest" prints
 }
+
+// cli is the grammar. Secrets are settings of the environment and never flags, which every user of a
+// machine can see in its list of processes.
+type cli struct {
+	Run        runCmd        `cmd:"" default:"1" help:"Run the bot until it is interrupted. It is what slipway does without a command." example:"slipway"`
+	Validate   validateCmd   `cmd:"" help:"Check a deploy.yaml and say what is wrong, where, and what to do." example:"slipway validate deploy.yaml"`
+	Schema     schemaCmd     `cmd:"" help:"Print the JSON Schema of deploy.yaml, with which editors complete and check it." example:"slipway schema > schema.json"`
+	Manifest   manifestCmd   `cmd:"" help:"Print the manifest of the Slack app, to be pasted at api.slack.com/apps." example:"slipway manifest > slack-app-manifest.yaml"`
+	Completion completionCmd `cmd:"" help:"Print the script that completes this command line in bash, zsh or fish." example:"source <(slipway completion bash)"`
+	Version    versionCmd    `cmd:"" help:"Print the version." example:"slipway version"`
+}
+
+// Exit statuses of the command line.
+const (
+	exitOK     = 0
+	exitFailed = 1 // what was asked was tried and failed
+	exitUsage  = 2 // the question itself was wrong
+)
 
 // Main is the command line. It returns the exit status: 0, 1 when what was asked failed, 2 when the
 // question itself was wrong.
-func Main(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	var c cli
+func Main(ctx context.Context, p Process) int {
 	exit := -1
-	parser, err := kong.New(&c,
-		kong.Name("slipway"), kong.Description("Deploys to Cloud Run from Slack: /deploy staging."),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exit = code }),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(stdout, (*io.Writer)(nil)),
-		kong.Bind(environment(getenv), slog.New(slog.NewJSONHandler(stderr, nil))),
-	)
+	parser, err := newParser(ctx, p, func(code int) { exit = code })
 	if err != nil {
-		fmt.Fprintln(stderr, "slipway:", err)
-		return 2
+		fmt.Fprintln(p.Stderr, "slipway:", err)
+		return exitUsage
 	}
+	args := helpFlag(p.Args)
 	command, err := parser.Parse(args)
-	if exit >= 0 { // --help
+	if exit >= 0 { // --help was printed
 		return exit
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "slipway: %v\nslipway --help says what it can do.\n", err)
-		return 2
+		fmt.Fprintf(p.Stderr, "slipway: %s\nslipway --help says what it can do.\n", usage(err, args, parser.Model))
+		return exitUsage
 	}
 	if err := command.Run(); err != nil {
-		fmt.Fprintln(stderr, err)
-		return 1
+		fmt.Fprintln(p.Stderr, err)
+		return exitFailed
 	}
-	return 0
+	return exitOK
 }
 
-type environment func(string) string
+func newParser(ctx context.Context, p Process, exit func(int)) (*kong.Kong, error) {
+	return kong.New(&cli{},
+		kong.Name("slipway"), kong.Description("Slipway deploys to Cloud Run from Slack: /deploy staging."),
+		kong.Writers(p.Stdout, p.Stderr), kong.Exit(exit), kong.Help(printHelp),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(p.Stdout, (*io.Writer)(nil)),
+		kong.Bind(p, slog.New(slog.NewJSONHandler(p.Stderr, nil))),
+	)
+}
+
+// usage is what was wrong with args, with the nearest command if the first of them is none.
+func usage(err error, args []string, app *kong.Application) string {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return err.Error()
+	}
+	names := []string{"help"}
+	for _, command := range app.Leaves(true) {
+		if command.Name == args[0] {
+			return err.Error()
+		}
+		names = append(names, command.Name)
+	}
+	text := fmt.Sprintf("there is no command %q", args[0])
+	if near, ok := plan.Nearest(args[0], names); ok {
+		text += "; did you mean slipway " + near + "?"
+	}
+	return text
+}
 
 type runCmd struct{}
 
 // Run runs the bot until ctx ends.
-func (runCmd) Run(ctx context.Context, getenv environment, log *slog.Logger) (err error) {
-	c, err := FromEnv(getenv)
+func (runCmd) Run(ctx context.Context, p Process, log *slog.Logger) (err error) {
+	c, err := FromEnv(p.Getenv)
 	if err != nil {
 		return err
 	}
@@ -65,32 +109,59 @@ func (runCmd) Run(ctx context.Context, getenv environment, log *slog.Logger) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	log.Info("slipway is ready", "owner", c.Owner)
+	log.Info("slipway is ready", "owner", c.Owner, "version", p.version())
 	return a.Run(ctx)
 }
 
 type validateCmd struct {
-	File string `arg:"" optional:"" default:"deploy.yaml" help:"The file to check."`
+	File string `arg:"" optional:"" completes:"file" default:"deploy.yaml" help:"The file to check."`
 }
 
-// Run checks the file.
+// Run checks the file. What is allowed yet deserves a word is printed as well, and is no failure.
 func (v validateCmd) Run(stdout io.Writer) error {
 	f, err := plan.LoadFile(v.File)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%s is fine: %d environment(s), %d plan(s).\n", v.File, len(f.Environments), len(f.Plans))
-	return nil
+	for _, w := range f.Warnings {
+		fmt.Fprintf(stdout, "warning: %s\n", w.Error())
+	}
+	_, err = fmt.Fprintf(stdout, "%s is fine: %d environment(s), %d plan(s), %d warning(s).\n",
+		v.File, len(f.Environments), len(f.Plans), len(f.Warnings))
+	return err
+}
+
+type schemaCmd struct{}
+
+// Run prints the schema.
+func (schemaCmd) Run(stdout io.Writer) error {
+	_, err := stdout.Write(plan.Schema())
+	return err
+}
+
+type manifestCmd struct{}
+
+// Run prints the manifest.
+func (manifestCmd) Run(stdout io.Writer, p Process) error {
+	_, err := io.WriteString(stdout, p.Manifest)
+	return err
 }
 
 type versionCmd struct{}
 
-// Run prints the version that the Go toolchain stamped into the binary.
-func (versionCmd) Run(stdout io.Writer) error {
-	version := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
-	}
-	_, err := fmt.Fprintln(stdout, "slipway", version)
+// Run prints the version and what built it.
+func (versionCmd) Run(stdout io.Writer, p Process) error {
+	_, err := fmt.Fprintf(stdout, "slipway %s (%s, %s/%s)\n", p.version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
+}
+
+// version is the linker's, else the one that the Go toolchain took from version control.
+func (p Process) version() string {
+	if p.Version != "" {
+		return p.Version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"slipway/plan"
@@ -33,32 +34,33 @@ type Config struct {
 	Log    *slog.Logger
 }
 
-// variables are the environment's names for the settings, with what a person needs to know to set them.
-var variables = []struct {
-	name, hint string
-	required   bool
-	check      func(string) error
-}{
-	{"SLACK_APP_TOKEN", "the app-level token with connections:write, from the app's Basic Information page", true, prefix("xapp-")},
-	{"SLACK_BOT_TOKEN", "the bot token, from the app's OAuth & Permissions page", true, prefix("xoxb-")},
-	{"SLACK_API_URL", "leave it out for Slack itself", false, webAddress},
-	{"REDIS_URL", "for example redis://localhost:6379/0", true, redisAddress},
-	{"SLIPWAY_GCP_ENDPOINT", "leave it out for Google Cloud; a local stand-in is spoken to in the clear, so it has to be on loopback", false, loopback},
-	{"SLIPWAY_REGISTRY", "leave it out for the real registries; a local stand-in is spoken to in the clear, so it has to be on loopback", false, loopback},
+// Setting is one variable of the environment, with what a person needs to know to set it.
+type Setting struct {
+	Name, Hint string
+	Required   bool
+	check      func(string) error // of a value that is not empty
+}
+
+// Settings are all that FromEnv reads.
+func Settings() []Setting {
+	return []Setting{
+		{"SLACK_APP_TOKEN", "the app-level token with connections:write, from the app's Basic Information page", true, prefix("xapp-")},
+		{"SLACK_BOT_TOKEN", "the bot token, from the app's OAuth & Permissions page", true, prefix("xoxb-")},
+		{"REDIS_URL", "for example redis://localhost:6379/0", true, redisAddress},
+		{"SLIPWAY_FILE", "the plan file; deploy.yaml in the current directory if it is not set", false, anything},
+		{"SLACK_API_URL", "leave it out for Slack itself", false, webAddress},
+		{"SLIPWAY_GCP_ENDPOINT", "leave it out for Google Cloud; a local stand-in is spoken to in the clear, so it has to be on loopback", false, loopback},
+		{"SLIPWAY_REGISTRY", "leave it out for the real registries; a local stand-in is spoken to in the clear, so it has to be on loopback", false, loopback},
+	}
 }
 
 // FromEnv reads the settings and deploy.yaml (SLIPWAY_FILE, ./deploy.yaml by default). Its error
 // has a line for everything that is missing or wrong, all at once, and never a secret's value.
 func FromEnv(getenv func(string) string) (Config, error) {
 	var problems []error
-	for _, v := range variables {
-		switch value := getenv(v.name); {
-		case value == "" && v.required:
-			problems = append(problems, fmt.Errorf("%s is not set: %s", v.name, v.hint))
-		case value != "":
-			if err := v.check(value); err != nil {
-				problems = append(problems, fmt.Errorf("%s %w: %s", v.name, err, v.hint))
-			}
+	for _, s := range Settings() {
+		if err := s.problem(getenv(s.Name)); err != nil {
+			problems = append(problems, fmt.Errorf("%s %w: %s", s.Name, err, s.Hint))
 		}
 	}
 	path := getenv("SLIPWAY_FILE")
@@ -74,6 +76,19 @@ func FromEnv(getenv func(string) string) (Config, error) {
 		RedisURL: getenv("REDIS_URL"), GCPEndpoint: getenv("SLIPWAY_GCP_ENDPOINT"), Registry: getenv("SLIPWAY_REGISTRY"),
 		File: file, Getenv: getenv, Owner: owner(), Log: slog.Default(),
 	}, errors.Join(problems...)
+}
+
+// problem says what is wrong with a value, and never the value: it may be a secret.
+func (s Setting) problem(value string) error {
+	switch {
+	case value == "" && s.Required:
+		return errors.New("is not set")
+	case value == "":
+		return nil
+	case value != strings.TrimSpace(value):
+		return errors.New("begins or ends with white space (a line break at the end of the secret?)")
+	}
+	return s.check(value)
 }
 
 // owner names this replica: unique among those that may run at once.
@@ -94,6 +109,8 @@ func prefix(want string) func(string) error {
 	}
 }
 
+func anything(string) error { return nil }
+
 func webAddress(value string) error {
 	u, err := url.Parse(value)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -102,10 +119,13 @@ func webAddress(value string) error {
 	return nil
 }
 
+// redisAddress looks at the scheme; the rest is for whoever connects, which knows each form.
 func redisAddress(value string) error {
-	u, err := url.Parse(value)
-	if err != nil || u.Host == "" || u.Scheme != "redis" && u.Scheme != "rediss" {
-		return errors.New("is not a redis:// or rediss:// address")
+	scheme, rest, _ := strings.Cut(value, "://")
+	transport, kind, _ := strings.Cut(scheme, "+")
+	known := (transport == "redis" || transport == "rediss") && slices.Contains([]string{"", "sentinel", "cluster"}, kind)
+	if !known || rest == "" || strings.HasSuffix(scheme, "+") {
+		return errors.New("is not a redis://, rediss://, redis+sentinel:// or redis+cluster:// address")
 	}
 	return nil
 }

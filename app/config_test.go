@@ -1,9 +1,6 @@
 package app_test
 
 import (
-	"bytes"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -30,6 +27,16 @@ func TestFromEnv(t *testing.T) {
 	}
 }
 
+func TestFromEnvTakesEveryFormOfRedis(t *testing.T) {
+	for _, address := range []string{"rediss://:p@r:6380/1", "redis+sentinel://a,b:26380/main", "rediss+cluster://u:p@a:1,b:2"} {
+		values := good()
+		values["REDIS_URL"] = address
+		if _, err := app.FromEnv(env(values)); err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
 // Everything that is missing or wrong is said at once, a line each, and no secret is in it.
 func TestFromEnvSaysAllAtOnce(t *testing.T) {
 	tests := []struct {
@@ -44,7 +51,11 @@ func TestFromEnvSaysAllAtOnce(t *testing.T) {
 		{"tokens swapped", map[string]string{"SLACK_APP_TOKEN": "xoxb-s3cret", "SLACK_BOT_TOKEN": "xapp-s3cret"}, []string{
 			"SLACK_APP_TOKEN does not begin with xapp-", "SLACK_BOT_TOKEN does not begin with xoxb-",
 		}},
-		{"a Redis that is none", map[string]string{"REDIS_URL": "http://user:s3cret@localhost"}, []string{"REDIS_URL is not a redis:// or rediss:// address"}},
+		{"a line break in the secret", map[string]string{"SLACK_BOT_TOKEN": "xoxb-s3cret\n"}, []string{
+			"SLACK_BOT_TOKEN begins or ends with white space",
+		}},
+		{"a Redis that is none", map[string]string{"REDIS_URL": "http://user:s3cret@localhost"}, []string{"REDIS_URL is not a redis://"}},
+		{"a Redis of no kind we know", map[string]string{"REDIS_URL": "redis+proxy://user:s3cret@localhost"}, []string{"REDIS_URL is not a redis://"}},
 		{"an API without scheme", map[string]string{"SLACK_API_URL": "127.0.0.1:8190"}, []string{"SLACK_API_URL is not an address like"}},
 		{"stand-ins elsewhere", map[string]string{"SLIPWAY_GCP_ENDPOINT": "example.com:443", "SLIPWAY_REGISTRY": "10.0.0.1:80"}, []string{
 			"SLIPWAY_GCP_ENDPOINT is not on loopback", "SLIPWAY_REGISTRY is not on loopback",
@@ -69,34 +80,6 @@ func TestFromEnvSaysAllAtOnce(t *testing.T) {
 			}
 			if strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("a secret is in it: %s", err)
-			}
-		})
-	}
-}
-
-func TestMainExits(t *testing.T) {
-	broken := filepath.Join(t.TempDir(), "broken.yaml")
-	if err := os.WriteFile(broken, []byte("version: 1\nenvironmens: {}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	tests := []struct {
-		args []string
-		code int
-		out  string // somewhere in what is printed
-	}{
-		{[]string{"--help"}, 0, "Deploys to Cloud Run from Slack"},
-		{[]string{"version"}, 0, "slipway"},
-		{[]string{"validate", "../deploy.yaml"}, 0, "is fine: 1 environment(s), 1 plan(s)"},
-		{[]string{"validate", broken}, 1, "environments"},
-		{[]string{"validate", "absent.yaml"}, 1, "absent.yaml"},
-		{[]string{"frobnicate"}, 2, "slipway --help says what it can do"},
-		{nil, 1, "SLACK_APP_TOKEN is not set"},
-	}
-	for _, tt := range tests {
-		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
-			var out bytes.Buffer
-			if code := app.Main(t.Context(), tt.args, env(nil), &out, &out); code != tt.code || !strings.Contains(out.String(), tt.out) {
-				t.Errorf("exit %d, want %d; %q is not in:\n%s", code, tt.code, tt.out, out.String())
 			}
 		})
 	}

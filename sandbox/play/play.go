@@ -25,10 +25,11 @@ type Player struct {
 	began   time.Time
 }
 
-// seen is what of a message was printed.
+// seen is what of a message was printed, and the last chart that was in it.
 type seen struct {
 	lines []string
 	edits int
+	chart block
 }
 
 // New returns a player for a channel, by its name.
@@ -107,8 +108,9 @@ func (p *Player) show(m fakeslack.Message) {
 	if known && len(m.Edits) == before.edits {
 		return
 	}
-	lines := p.names.lines(m)
-	p.seen[m.TS] = seen{lines: lines, edits: len(m.Edits)}
+	chart := lastChart(m, before.chart)
+	lines := p.names.lines(m, chart)
+	p.seen[m.TS] = seen{lines: lines, edits: len(m.Edits), chart: chart}
 	if known {
 		p.print("", "", news(before.lines, lines))
 		return
@@ -121,6 +123,16 @@ func (p *Player) show(m fakeslack.Message) {
 		who += " (in the thread)"
 	}
 	p.print(strings.TrimPrefix(who, "@"), "", lines)
+}
+
+// lastChart is a message's chart; what it showed before, if it has none any more.
+func lastChart(m fakeslack.Message, before block) block {
+	for _, b := range blocks(m) {
+		if b.Type == visualization {
+			return b
+		}
+	}
+	return before
 }
 
 // news are the lines of after that were not in before, with the title of their phase left out.
