@@ -17,22 +17,65 @@ import (
 type speaker struct {
 	api       *slack.Client
 	directory *Directory
+	pictures  *pictures
 	log       *slog.Logger
 }
 
+// graphTime is how long an answer may wait for its graph.
+const graphTime = 8 * time.Second
+
 // answer goes to where the envelope came from: by its response_url, or by the Web API when there is
-// none, or when it fails. Only the person sees it unless it is public. A chart that Slack does not
-// take is sent as a row of numbers.
+// none, or when it fails. Only the person sees it unless it is public. What Slack does not take of it
+// is sent in the next simpler form: a graph as a chart, a chart as a row of numbers.
 func (s *speaker) answer(ctx context.Context, e Envelope, reply commands.Reply) {
 	text := expand(reply.Text, func(handle string) mrkdwn { return mrkdwn(s.directory.Mention(ctx, handle)) })
-	err := s.deliver(ctx, e, reply.Public, answered(text, reply.Chart, false))
-	if refusedBlocks(err) {
-		s.log.Warn("slack does not take a chart; sending its numbers", "envelope", e.ID, "reason", details(err))
-		err = s.deliver(ctx, e, reply.Public, answered(text, reply.Chart, true))
+	forms := []Message{answered(text, reply.Chart, false)}
+	if reply.Chart != nil {
+		forms = append(s.graphed(ctx, e, text, *reply.Chart), forms[0], answered(text, reply.Chart, true))
 	}
+	for i, form := range forms {
+		err := s.deliver(ctx, e, reply.Public, form)
+		if refusedBlocks(err) && i+1 < len(forms) {
+			s.log.Warn("slack does not take an answer; sending a simpler one", "envelope", e.ID, "reason", details(err))
+			continue
+		}
+		if err != nil {
+			s.log.Error("an answer was not delivered", "envelope", e.ID, "actor", e.Actor.ID, "err", err)
+		}
+		return
+	}
+}
+
+// graphed is a reply with its graph as an uploaded picture; nothing if there is none in time.
+func (s *speaker) graphed(ctx context.Context, e Envelope, text mrkdwn, c commands.Chart) []Message {
+	g, ok := graphOfChart(c)
+	if !ok || s.pictures.denied.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, graphTime)
+	defer cancel()
+	file, err := s.pictures.upload(ctx, g, plain(c.Alt, maxAlt))
 	if err != nil {
-		s.log.Error("an answer was not delivered", "envelope", e.ID, "actor", e.Actor.ID, "err", err)
+		if s.pictures.hopeless(err); !s.pictures.denied.Load() {
+			s.log.Warn("an answer goes without its graph", "envelope", e.ID, "err", err)
+		}
+		return nil
 	}
+	return []Message{{
+		Text: string(cutMarkup(sentences("\n", text, unsaid(text, c.Alt)), maxText)),
+		Blocks: []slack.Block{
+			slack.NewSectionBlock(markupObject(text, maxSection), nil, nil),
+			imageBlock(file, "", g.Title, plain(c.Alt, maxAlt)),
+		},
+	}}
+}
+
+// unsaid is what a chart's description adds to a reply's text, which may be the same.
+func unsaid(text mrkdwn, alt string) mrkdwn {
+	if said := escape(alt); said != text {
+		return said
+	}
+	return ""
 }
 
 // answered renders a reply. The blocks are only for a chart; in classic, and for a chart that cannot
@@ -43,16 +86,13 @@ func answered(text mrkdwn, chart *commands.Chart, classic bool) Message {
 	}
 	block := plot(*chart)
 	if classic || block.Validate() != nil {
-		return Message{Text: string(cutMarkup(sentences("\n", text, numbers(*chart), escape(chart.Alt)), maxText))}
+		return Message{Text: string(cutMarkup(sentences("\n", text, numbers(*chart), unsaid(text, chart.Alt)), maxText))}
 	}
-	return Message{
-		Text: string(cutMarkup(sentences("\n", text, escape(chart.Alt)), maxText)),
-		Blocks: []slack.Block{
-			slack.NewSectionBlock(markupObject(text, maxSection), nil, nil),
-			block,
-			slack.NewContextBlock("", markupObject(escape(chart.Alt), maxContext)),
-		},
+	blocks := []slack.Block{slack.NewSectionBlock(markupObject(text, maxSection), nil, nil), block}
+	if alt := unsaid(text, chart.Alt); alt != "" {
+		blocks = append(blocks, slack.NewContextBlock("", markupObject(alt, maxContext)))
 	}
+	return Message{Text: string(cutMarkup(sentences("\n", text, unsaid(text, chart.Alt)), maxText)), Blocks: blocks}
 }
 
 // plot draws a reply's chart. It is not valid if the chart is not as it has to be.

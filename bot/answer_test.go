@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +161,106 @@ func TestAMentionIsAnsweredWhereItWasMade(t *testing.T) {
 					t.Errorf("handled %+v", seen)
 				}
 			})
+		}
+	}
+}
+
+// fine gives a chart what a picture of it needs.
+func fine(c *commands.Chart) *commands.Chart {
+	c.Fine = &commands.Fine{
+		Finding: "backend on staging: 72% errors in 1 h", Since: noon, Slice: time.Minute, Slices: 60, Limit: 0.05,
+		Deploys: []commands.Moment{{At: noon.Add(20 * time.Minute), What: "deploy"}},
+	}
+	c.Series[0].Points = spread(noon, noon.Add(20*time.Minute), 2000, 1440)
+	return c
+}
+
+func TestGraphOfChart(t *testing.T) {
+	g, ok := graphOfChart(*fine(graph()))
+	if !ok || g.Title != "backend on staging: 72% errors in 1 h" || len(g.Series) != 1 || len(g.Series[0].Points) != 20 || g.Limit != 0.05 || g.Marks[0].Label != "deploy" {
+		t.Errorf("%v, %+v", ok, g)
+	}
+	if _, ok := graphOfChart(*graph()); ok {
+		t.Error("a chart without points has a graph")
+	}
+	empty := fine(graph())
+	empty.Series[0].Points = nil
+	if _, ok := graphOfChart(*empty); ok {
+		t.Error("a graph of nothing")
+	}
+}
+
+// /deploy graph is answered with the picture, by either way; where that cannot be, with the chart, and
+// where that is refused too, with its numbers. It never takes long.
+func TestAGraphIsAnswered(t *testing.T) {
+	const image, chart, none = "slack_file", "data_visualization", ""
+	for _, tt := range []struct {
+		name   string
+		faults []fakeslack.Fault
+		refuse int // messages with the picture
+		want   string
+	}{
+		{"picture", nil, 0, image},
+		{"no right to", []fakeslack.Fault{{Method: "files.getUploadURLExternal", Kind: fakeslack.FaultError, Code: "missing_scope"}}, 0, chart},
+		{"slow", []fakeslack.Fault{{Method: "upload", Kind: fakeslack.FaultTimeout}}, 0, chart},
+		{"limited", []fakeslack.Fault{{Method: "files.getUploadURLExternal", Kind: fakeslack.FaultRateLimit, RetryAfter: time.Minute}}, 0, chart},
+		{"picture refused", nil, 1, chart},
+		{"everything refused", []fakeslack.Fault{
+			{Method: "response_url", Kind: fakeslack.FaultError, Code: "invalid_blocks", Count: 2},
+			{Method: "chat.postEphemeral", Kind: fakeslack.FaultError, Code: "invalid_blocks", Count: 2},
+		}, 0, none},
+	} {
+		for _, mention := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, mention %v", tt.name, mention), func(t *testing.T) {
+				inWorld(t, func(t *testing.T, w *world) {
+					for _, f := range tt.faults {
+						w.Fault(f)
+					}
+					w.cfg.HTTP.Transport = &declining{next: w.cfg.HTTP.Transport, left: tt.refuse}
+					w.served.reply = func(commands.Request) commands.Reply { return commands.Reply{Text: "Errors.", Chart: fine(graph())} }
+					w.run(w.bot())
+					pass(time.Second)
+					w.asksForGraph(mention)
+					pass(9 * time.Second)
+					got := w.privately()
+					if len(got) != 1 {
+						t.Fatalf("%d answers\n%s", len(got), w.log)
+					}
+					blocks := string(got[0].Blocks)
+					for _, kind := range []string{image, chart} {
+						if strings.Contains(blocks, kind) != (kind == tt.want) {
+							t.Errorf("%s in %s, want %s", kind, blocks, tt.want)
+						}
+					}
+					if !strings.Contains(got[0].Text, "fell from 72% to 3%") || (tt.want == none) != strings.Contains(got[0].Text, "00041 72") {
+						t.Errorf("text %q", got[0].Text)
+					}
+				})
+			})
+		}
+	}
+}
+
+func (w *world) asksForGraph(mention bool) {
+	w.t.Helper()
+	var err error
+	if mention {
+		_, err = w.Mention(w.t.Context(), fakeslack.MentionRequest{User: "approver", Channel: deploys, Text: "<@U0BOT> graph staging"})
+	} else {
+		_, err = w.Command(w.t.Context(), deployCommand())
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// A chart whose description is the whole answer says it once.
+func TestNothingIsSaidTwice(t *testing.T) {
+	c := graph()
+	for _, classic := range []bool{false, true} {
+		m := answered(escape(c.Alt), c, classic)
+		if n := strings.Count(m.Text, "fell from 72%"); n != 1 || len(m.Blocks) > 2 {
+			t.Errorf("classic %v: said %d times in %q, %d blocks", classic, n, m.Text, len(m.Blocks))
 		}
 	}
 }

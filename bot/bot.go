@@ -16,6 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/slack-go/slack"
 
+	"slipway/chart"
 	"slipway/commands"
 	"slipway/rollout"
 	"slipway/state"
@@ -25,6 +26,8 @@ import (
 // request's ID makes it happen once. *commands.Handler is one.
 type Handler interface {
 	Handle(ctx context.Context, r commands.Request) commands.Reply
+	// Check says what is wrong with a form by field, in plain text. It does no I/O.
+	Check(o commands.Order, channel string) map[string]string
 }
 
 // Inbox keeps envelopes from their ack until they are answered, each once, whichever replica got it.
@@ -99,8 +102,9 @@ func New(cfg Config) (*Bot, error) {
 	}
 	b := &Bot{cfg: cfg, log: cfg.Log, api: client(cfg), arrived: make(chan struct{}, 1)}
 	b.directory = newDirectory(b.api)
-	b.speaker = &speaker{api: b.api, directory: b.directory, log: b.log}
-	b.poster = newPoster(cfg, b.api, b.directory)
+	graphs := &pictures{api: b.api, log: b.log, draw: chart.PNG}
+	b.speaker = &speaker{api: b.api, directory: b.directory, pictures: graphs, log: b.log}
+	b.poster = newPoster(cfg, b.api, b.directory, graphs)
 	return b, nil
 }
 

@@ -31,10 +31,10 @@ const (
 )
 
 // Card renders a rollout: first what it is and how it stands, what is waited for and the buttons;
-// then the steps; then the chart. classic leaves out the plan and chart blocks, which not every
-// workspace takes. It is pure: now only tells a deadline that has passed from one that has not.
-func Card(r rollout.Rollout, now time.Time, names Names, classic bool) Message {
-	c := card{r: r, now: now, names: names, classic: classic}
+// then the steps; then the chart or the graph. It is pure: now only tells a deadline that has passed
+// from one that has not.
+func Card(r rollout.Rollout, now time.Time, names Names, look Look) Message {
+	c := card{r: r, now: now, names: names, look: look}
 	m := Message{Text: string(c.text())}
 	for c.detail = fullDetail; ; c.detail-- {
 		m.Blocks = c.blocks()
@@ -42,6 +42,12 @@ func Card(r rollout.Rollout, now time.Time, names Names, classic bool) Message {
 			return m
 		}
 	}
+}
+
+// Look is how a card is shown in a workspace.
+type Look struct {
+	Classic bool   // without plan and chart blocks, which not every workspace takes
+	Graph   string // ID of the uploaded file that is shown in place of the chart; "": the chart
 }
 
 // How much the steps say, so that a long plan fits into a message.
@@ -53,11 +59,11 @@ const (
 )
 
 type card struct {
-	r       rollout.Rollout
-	now     time.Time
-	names   Names
-	classic bool
-	detail  int
+	r      rollout.Rollout
+	now    time.Time
+	names  Names
+	look   Look
+	detail int
 }
 
 func fits(blocks []slack.Block) bool {
@@ -86,8 +92,8 @@ func (c *card) blocks() []slack.Block {
 		}
 	}
 	blocks = append(blocks, c.phases()...)
-	if chart := c.chart(); chart != nil {
-		blocks = append(blocks, chart)
+	if picture := c.picture(); picture != nil {
+		blocks = append(blocks, picture)
 	}
 	return append(blocks, slack.NewActionBlock(c.id("controls"), c.controls()...), c.context("foot", c.footer()))
 }

@@ -20,16 +20,51 @@ func TestCard(t *testing.T) {
 	each(t, func(t *testing.T, name string, from func(*testing.T) *story, tell func(*story)) {
 		s := from(t)
 		tell(s)
-		native := Card(s.r, s.now, names, false)
+		native := Card(s.r, s.now, names, Look{})
 		checkLimits(t, native)
 		golden(t, name+".json", encoded(t, native))
-		classic := Card(s.r, s.now, names, true)
+		classic := Card(s.r, s.now, names, Look{Classic: true})
 		checkLimits(t, classic)
 		golden(t, name+"_classic.json", encoded(t, classic))
 		if !hasButton(native, commands.VerbDetails) {
 			t.Error("there is no button for details")
 		}
 	})
+}
+
+// An ended rollout's graph stands where its chart did, natively and in classic blocks.
+func TestCardWithGraph(t *testing.T) {
+	for name, tell := range map[string]func(*story){"succeeded": (*story).toSucceeded, "rolled_back": func(s *story) { s.toRolledBack() }} {
+		for suffix, classic := range map[string]bool{"_graph.json": false, "_graph_classic.json": true} {
+			s := newStory(t)
+			tell(s)
+			s.measured()
+			m := Card(s.r, s.now, names, Look{Classic: classic, Graph: "F0GRAPH"})
+			checkLimits(t, m)
+			golden(t, name+suffix, encoded(t, m))
+			if raw := string(encoded(t, m)); chartOf(m) != nil || strings.Contains(raw, "Error rate of backend in %") {
+				t.Errorf("%s%s has the chart as well", name, suffix)
+			}
+		}
+	}
+}
+
+// A file without anything to draw is not shown.
+func TestCardWithoutAnythingToDraw(t *testing.T) {
+	s := newStory(t)
+	s.toFailed()
+	if raw := string(encoded(t, Card(s.r, s.now, names, Look{Graph: "F0GRAPH"}))); strings.Contains(raw, "F0GRAPH") {
+		t.Error("a rollout without a gate shows a graph")
+	}
+}
+
+func chartOf(m Message) *slack.DataVisualizationBlock {
+	for _, b := range m.Blocks {
+		if chart, ok := b.(*slack.DataVisualizationBlock); ok {
+			return chart
+		}
+	}
+	return nil
 }
 
 func encoded(t *testing.T, m Message) []byte {
@@ -88,7 +123,7 @@ func TestCardFitsWhateverThePlan(t *testing.T) {
 					s.r.Phases = append(s.r.Phases, rollout.Phase{Name: "more"})
 				}
 				s.r.Phases = append(s.r.Phases, phase)
-				m := Card(s.r, s.now, names, classic)
+				m := Card(s.r, s.now, names, Look{Classic: classic})
 				checkLimits(t, m)
 				for _, b := range m.Blocks {
 					if section, ok := b.(*slack.SectionBlock); ok && (section.Text.Text == "" || len(section.Text.Text) > 3000) {
@@ -203,7 +238,7 @@ func TestButtons(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := tt.from(t)
 			tt.tell(s)
-			if got := buttons(Card(s.r, s.now, names, false)); !slices.Equal(got, tt.want) {
+			if got := buttons(Card(s.r, s.now, names, Look{})); !slices.Equal(got, tt.want) {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}
 		})
@@ -219,7 +254,7 @@ func TestButtonsReadBack(t *testing.T) {
 		if ask := firstOpen(s.r); ask != nil {
 			asked = ask.ID
 		}
-		for _, b := range Card(s.r, s.now, names, false).Blocks {
+		for _, b := range Card(s.r, s.now, names, Look{}).Blocks {
 			actions, ok := b.(*slack.ActionBlock)
 			if !ok {
 				continue
@@ -247,7 +282,7 @@ func TestLongNamesFitOnButtons(t *testing.T) {
 	step, _ := s.r.Step("1.2")
 	step.Spec.Name = strings.Repeat("Migrate <everything> ", 20)
 	s.toWorse()
-	b := buttonOf(Card(s.r, s.now, names, false), rollout.VerbRollback)
+	b := buttonOf(Card(s.r, s.now, names, Look{}), rollout.VerbRollback)
 	if b == nil || len(b.Text.Text) > 75 || !strings.HasSuffix(b.Text.Text, "…' ran") {
 		t.Fatalf("button %+v", b)
 	}
@@ -258,9 +293,9 @@ func TestLongNamesFitOnButtons(t *testing.T) {
 
 func TestBlockIDsChangeWithTheVersion(t *testing.T) {
 	s := newStory(t)
-	before := Card(s.r, s.now, names, false)
+	before := Card(s.r, s.now, names, Look{})
 	s.r.Version++
-	after := Card(s.r, s.now, names, false)
+	after := Card(s.r, s.now, names, Look{})
 	for i := range before.Blocks {
 		if before.Blocks[i].ID() == after.Blocks[i].ID() {
 			t.Errorf("block_id %s is the same in two versions", before.Blocks[i].ID())

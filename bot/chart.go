@@ -11,18 +11,33 @@ import (
 	"slipway/rollout"
 )
 
-// chart draws the error rate of the gate that was started last: the new revision by time, and the old
-// one and the limit as level lines. nil when there is nothing to draw.
+// picture is the graph if there is one, and else the chart; nil when there is nothing to draw.
+func (c *card) picture() slack.Block {
+	if c.look.Graph != "" {
+		if g, alt, ok := graphOf(c.r, graphed(c.r)); ok {
+			return imageBlock(c.look.Graph, c.id("graph"), g.Title, alt)
+		}
+	}
+	return c.chart()
+}
+
+// imageBlock shows an uploaded file (docs.slack.dev/reference/block-kit/blocks/image-block).
+func imageBlock(file, id, title, alt string) slack.Block {
+	return slack.NewImageBlockSlackFile(&slack.SlackFileObject{ID: file}, alt, id, plainObject(title, maxTitle))
+}
+
+// chart draws the error rate of the gate that was started last, of those that have something to show:
+// the new revision by time, and the old one and the limit as level lines.
 func (c *card) chart() slack.Block {
-	s := lastGate(c.r, "")
-	if s == nil || len(s.Gate.Points) < 2 || c.detail < moreDetail {
+	s := latest(c.r, "", func(s rollout.Step) bool { return s.Status != rollout.StepCancelled && len(s.Gate.Points) > 1 })
+	if s == nil || c.detail < moreDetail {
 		return nil
 	}
 	service := s.Spec.ErrorRate.Service
 	title := plain("Error rate of "+service+" in %", 50)
 	points := s.Gate.Points[max(0, len(s.Gate.Points)-20):]
 	before := c.r.Services[service].Baseline
-	if c.classic {
+	if c.look.Classic {
 		return c.context("chart", row(title, points, before, *s.Gate))
 	}
 	block := lines(title, points, before, *s.Gate)

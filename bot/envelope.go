@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/slack-go/slack"
 
 	"slipway/commands"
 	"slipway/rollout"
@@ -25,6 +28,9 @@ type Envelope struct {
 	TriggerID   string        `json:"trigger_id,omitempty"`
 	At          time.Time     `json:"at"`               // when it arrived here
 	Thread      string        `json:"thread,omitempty"` // ts of the thread it happened in
+
+	Home  bool            `json:"home,omitempty"`  // it happened in the app's Home tab, which is no channel
+	Order *commands.Order `json:"order,omitempty"` // of a form
 }
 
 // Kind tells envelopes apart.
@@ -34,6 +40,8 @@ const (
 	KindCommand Kind = "command" // /deploy …
 	KindAction  Kind = "action"  // a button
 	KindMention Kind = "mention" // @slipway …, which also works in threads
+	KindHome    Kind = "home"    // somebody looks at the app's Home tab
+	KindForm    Kind = "form"    // the form that starts a rollout, filled in
 )
 
 // Channel is where something happened.
@@ -63,11 +71,56 @@ func parse(kind, id string, payload []byte, at time.Time) (Envelope, error) {
 	case "slash_commands":
 		return parseCommand(id, payload, at)
 	case "interactive":
-		return parseClick(payload, at)
+		return parseInteraction(payload, at)
 	case "events_api":
-		return parseMention(payload, at)
+		return parseEvent(payload, at)
 	}
 	return Envelope{}, fmt.Errorf("%w: envelope type %q", errIgnored, kind)
+}
+
+func parseInteraction(payload []byte, at time.Time) (Envelope, error) {
+	var p struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(payload, &p); err != nil {
+		return Envelope{}, fmt.Errorf("interaction: %w", err)
+	}
+	switch p.Type {
+	case "block_actions":
+		return parseClick(payload, at)
+	case "view_submission":
+		return parseForm(payload, at)
+	}
+	return Envelope{}, fmt.Errorf("%w: interaction %q", errIgnored, p.Type)
+}
+
+func parseEvent(payload []byte, at time.Time) (Envelope, error) {
+	var p struct {
+		Event struct {
+			Type string `json:"type"`
+		} `json:"event"`
+	}
+	if err := json.Unmarshal(payload, &p); err != nil {
+		return Envelope{}, fmt.Errorf("event: %w", err)
+	}
+	switch p.Event.Type {
+	case "app_mention":
+		return parseMention(payload, at)
+	case "app_home_opened":
+		return parseHome(payload, at)
+	}
+	return Envelope{}, fmt.Errorf("%w: event %q", errIgnored, p.Event.Type)
+}
+
+// person is who did it, as interactions have it.
+type person struct {
+	ID       string `json:"id"`
+	Username string `json:"username"`
+	Name     string `json:"name"`
+}
+
+func (p person) actor() rollout.Actor {
+	return rollout.Actor{ID: p.ID, Name: cmp.Or(p.Username, p.Name)}
 }
 
 // parseCommand: docs.slack.dev/interactivity/implementing-slash-commands.
@@ -99,18 +152,16 @@ func parseCommand(id string, payload []byte, at time.Time) (Envelope, error) {
 // what makes it this person's one click, as Slack gives a click that it sends again a new envelope.
 func parseClick(payload []byte, at time.Time) (Envelope, error) {
 	var p struct {
-		Type string `json:"type"`
-		User struct {
-			ID       string `json:"id"`
-			Username string `json:"username"`
-			Name     string `json:"name"`
-		} `json:"user"`
+		User      person  `json:"user"`
 		Channel   Channel `json:"channel"`
 		Container struct {
 			MessageTS string `json:"message_ts"`
 			ThreadTS  string `json:"thread_ts"`
 			ChannelID string `json:"channel_id"`
 		} `json:"container"`
+		View struct {
+			Type string `json:"type"`
+		} `json:"view"`
 		ResponseURL string `json:"response_url"`
 		TriggerID   string `json:"trigger_id"`
 		Actions     []struct {
@@ -123,9 +174,6 @@ func parseClick(payload []byte, at time.Time) (Envelope, error) {
 	if err := json.Unmarshal(payload, &p); err != nil {
 		return Envelope{}, fmt.Errorf("interaction: %w", err)
 	}
-	if p.Type != "block_actions" {
-		return Envelope{}, fmt.Errorf("%w: interaction %q", errIgnored, p.Type)
-	}
 	if len(p.Actions) != 1 {
 		return Envelope{}, fmt.Errorf("block_actions with %d actions", len(p.Actions))
 	}
@@ -133,12 +181,9 @@ func parseClick(payload []byte, at time.Time) (Envelope, error) {
 	if p.Channel.ID == "" {
 		p.Channel.ID = p.Container.ChannelID
 	}
-	if p.User.Username == "" {
-		p.User.Username = p.User.Name
-	}
 	return checked(Envelope{
 		ID:   strings.Join([]string{"click", p.User.ID, a.ActionID, a.Value, p.Container.MessageTS, a.ActionTS}, "/"),
-		Kind: KindAction, Actor: rollout.Actor{ID: p.User.ID, Name: p.User.Username}, Channel: p.Channel,
+		Kind: KindAction, Actor: p.User.actor(), Channel: p.Channel, Home: p.View.Type == string(slack.VTHomeTab),
 		Action:      &Action{ID: a.ActionID, Value: a.Value, MessageTS: p.Container.MessageTS, BlockID: a.BlockID},
 		ResponseURL: p.ResponseURL, TriggerID: p.TriggerID, At: at, Thread: p.Container.ThreadTS,
 	})
@@ -149,7 +194,6 @@ func parseMention(payload []byte, at time.Time) (Envelope, error) {
 	var p struct {
 		EventID string `json:"event_id"`
 		Event   struct {
-			Type     string `json:"type"`
 			Subtype  string `json:"subtype"`
 			User     string `json:"user"`
 			BotID    string `json:"bot_id"`
@@ -162,8 +206,8 @@ func parseMention(payload []byte, at time.Time) (Envelope, error) {
 		return Envelope{}, fmt.Errorf("event: %w", err)
 	}
 	e := p.Event
-	if e.Type != "app_mention" || e.BotID != "" || e.Subtype != "" {
-		return Envelope{}, fmt.Errorf("%w: event %q", errIgnored, e.Type)
+	if e.BotID != "" || e.Subtype != "" {
+		return Envelope{}, fmt.Errorf("%w: mention by an app", errIgnored)
 	}
 	if p.EventID == "" {
 		return Envelope{}, errors.New("event without event_id")
@@ -186,9 +230,11 @@ func checked(e Envelope) (Envelope, error) {
 	switch {
 	case !userID.MatchString(e.Actor.ID):
 		return Envelope{}, fmt.Errorf("%s by %q, which is no user", e.Kind, cut(e.Actor.ID, 40))
-	case !channelID.MatchString(e.Channel.ID):
+	case !channelID.MatchString(e.Channel.ID) && (e.Channel.ID != "" || !e.Home):
 		return Envelope{}, fmt.Errorf("%s in %q, which is no channel", e.Kind, cut(e.Channel.ID, 40))
 	case len(e.Text) > maxTyped || max(len(e.ID), len(e.Actor.Name), len(e.Channel.Name), len(e.ResponseURL)) > 1000:
+		return Envelope{}, fmt.Errorf("%s is too long", e.Kind)
+	case e.Order != nil && max(len(e.Order.Target), len(e.Order.What)) > 1000:
 		return Envelope{}, fmt.Errorf("%s is too long", e.Kind)
 	}
 	return e, nil
@@ -201,7 +247,17 @@ func (e Envelope) request() (commands.Request, error) {
 		ID: e.ID, Actor: e.Actor, Channel: e.Channel.ID, ChannelName: e.Channel.Name, Text: e.Text, At: e.At,
 		Mention: e.Kind == KindMention,
 	}
-	if e.Action == nil {
+	switch {
+	case e.Kind == KindHome, e.Home && e.Action != nil && e.Action.ID == actionRefresh:
+		req.Show = commands.ShowHome
+		return req, nil
+	case e.Home && e.Action != nil && e.Action.ID == actionForm:
+		req.Show, req.Text = commands.ShowForm, e.Action.Value
+		return req, nil
+	case e.Order != nil:
+		req.Text = e.Order.Text()
+		return req, nil
+	case e.Action == nil:
 		return req, nil
 	}
 	click, err := clickOf(e.Action.ID, e.Action.Value)

@@ -3,10 +3,12 @@ package bot
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"slipway/commands"
 	"slipway/rollout"
 )
 
@@ -18,6 +20,13 @@ const (
 		"actions":[{"type":"button","action_id":"approve","block_id":"answers-2.1-v6","value":"abc234|2.1|6","action_ts":"5.6"}]}`
 	mentionPayload = `{"type":"event_callback","event_id":"Ev1","event":{"type":"app_mention","user":"U0ONCALL","channel":"C0DEPLOYS",
 		"text":"<@U0BOT> status &lt;staging&gt;","ts":"7.8","thread_ts":"1.000100"}}`
+	homePayload = `{"type":"event_callback","event_id":"Ev2","event":{"type":"app_home_opened","user":"U0ONCALL","channel":"D0ONCALL","tab":"home",
+		"event_ts":"7.9"}}`
+	homeClickPayload = `{"type":"block_actions","user":{"id":"U0APPROVER","name":"approver"},"container":{"type":"view","view_id":"V1"},
+		"view":{"id":"V1","type":"home"},"trigger_id":"3.4","actions":[{"type":"button","action_id":"deploy","value":"staging","action_ts":"5.6"}]}`
+	formPayload = `{"type":"view_submission","user":{"id":"U0DEPLOYER","username":"deployer"},"view":{"id":"V2","type":"modal","callback_id":"deploy",
+		"private_metadata":"{\"id\":\"C0DEPLOYS\",\"name\":\"deploys-staging\"}","state":{"values":{
+		"target":{"target":{"type":"static_select","selected_option":{"value":"staging"}}},"what":{"what":{"type":"plain_text_input","value":" v1 "}}}}}}`
 )
 
 func TestParse(t *testing.T) {
@@ -41,6 +50,30 @@ func TestParse(t *testing.T) {
 	}
 	if mention.ID != "event/Ev1" || mention.Text != "status <staging>" || mention.Thread != "1.000100" || mention.fresh(noon) {
 		t.Errorf("mention = %+v", mention)
+	}
+}
+
+func TestParseViews(t *testing.T) {
+	home := must(t, "events_api", homePayload)
+	if request, err := home.request(); err != nil || home.ID != "event/Ev2" || !home.Home || request.Show != commands.ShowHome || request.Actor.ID != "U0ONCALL" {
+		t.Errorf("home = %+v, %+v, %v", home, request, err)
+	}
+	click := must(t, "interactive", homeClickPayload)
+	if request, err := click.request(); err != nil || !click.Home || click.TriggerID == "" || request.Show != commands.ShowForm || request.Text != "staging" || request.Actor.Name != "approver" {
+		t.Errorf("click on the Home = %+v, %+v, %v", click, request, err)
+	}
+	form := must(t, "interactive", formPayload)
+	want := commands.Request{ID: "form/V2", Actor: deployer, Channel: "C0DEPLOYS", ChannelName: "deploys-staging", Text: "staging v1", At: noon}
+	if request, err := form.request(); err != nil || form.Home || !reflect.DeepEqual(request, want) {
+		t.Errorf("form = %+v, %+v, %v", form, request, err)
+	}
+	empty := must(t, "interactive", strings.NewReplacer(`" v1 "`, "null", `{\"id\":\"C0DEPLOYS\",\"name\":\"deploys-staging\"}`, "").Replace(formPayload))
+	if !empty.Home || *empty.Order != (commands.Order{Target: "staging"}) {
+		t.Errorf("form of the Home = %+v", empty)
+	}
+	// On a message these buttons are none of the Home's.
+	if request, err := must(t, "interactive", strings.Replace(clickPayload, `"approve"`, `"deploy"`, 1)).request(); err == nil {
+		t.Errorf("a message's button opened %+v", request)
 	}
 }
 
@@ -86,6 +119,16 @@ func TestParseRefuses(t *testing.T) {
 		{"message of a bot", "events_api", replace(mentionPayload, `"user":`, `"bot_id":"B1","user":`), true},
 		{"other event", "events_api", replace(mentionPayload, "app_mention", "message"), true},
 		{"event without ID", "events_api", replace(mentionPayload, "Ev1", ""), false},
+		{"messages tab", "events_api", replace(homePayload, `"tab":"home"`, `"tab":"messages"`), true},
+		{"Home without ID", "events_api", replace(homePayload, "Ev2", ""), false},
+		{"Home of nobody", "events_api", replace(homePayload, "U0ONCALL", ""), false},
+		{"click in another view", "interactive", replace(homeClickPayload, `"type":"home"`, `"type":"modal"`), false},
+		{"another form", "interactive", replace(formPayload, `"callback_id":"deploy"`, `"callback_id":"other"`), true},
+		{"form without ID", "interactive", replace(formPayload, `"id":"V2"`, `"id":""`), true},
+		{"form from nowhere", "interactive", replace(formPayload, `{\"id\":\"C0DEPLOYS\"`, `{\"id\":\"<!channel>\"`), false},
+		{"form with a broken origin", "interactive", replace(formPayload, `"{\"id\"`, `"[\"id\"`), false},
+		{"endless form", "interactive", replace(formPayload, `" v1 "`, `"`+strings.Repeat("v", 2000)+`"`), false},
+		{"closed form", "interactive", replace(formPayload, "view_submission", "view_closed"), true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,13 +158,16 @@ func FuzzParse(f *testing.F) {
 	f.Add("slash_commands", []byte(commandPayload))
 	f.Add("interactive", []byte(clickPayload))
 	f.Add("events_api", []byte(mentionPayload))
+	f.Add("events_api", []byte(homePayload))
+	f.Add("interactive", []byte(homeClickPayload))
+	f.Add("interactive", []byte(formPayload))
 	f.Add("hello", []byte(`null`))
 	f.Fuzz(func(t *testing.T, kind string, payload []byte) {
 		e, err := parse(kind, "env-1", payload, noon)
 		if err != nil {
 			return
 		}
-		if e.ID == "" || !userID.MatchString(e.Actor.ID) || !channelID.MatchString(e.Channel.ID) || len(e.Text) > maxTyped {
+		if e.ID == "" || !userID.MatchString(e.Actor.ID) || !channelID.MatchString(e.Channel.ID) && (!e.Home || e.Channel.ID != "") || len(e.Text) > maxTyped {
 			t.Fatalf("accepted %+v", e)
 		}
 		body, err := json.Marshal(e)

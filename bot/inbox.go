@@ -90,15 +90,26 @@ func (w *worker) handle(ctx context.Context, id string, body []byte) {
 		w.log.Error("the inbox holds something that is no envelope", "envelope", id, "err", err)
 		return
 	}
-	request, err := e.request()
-	if err != nil {
-		w.log.Warn("a button is not known", "envelope", id, "actor", e.Actor.ID, "err", err)
-		w.speaker.answer(ctx, e, commands.Reply{Text: unknownButton})
-		return
-	}
-	if reply := w.safely(ctx, request); reply.Text != "" {
+	reply := w.reply(ctx, e)
+	opened := w.speaker.open(ctx, e, reply)
+	switch {
+	case e.Home:
+		w.refresh(ctx, e, reply, opened)
+	case opened:
+	case e.Kind == KindForm:
+		w.speaker.whisper(ctx, e, reply.Text)
+	case reply.Text != "":
 		w.speaker.answer(ctx, e, reply)
 	}
+}
+
+func (w *worker) reply(ctx context.Context, e Envelope) commands.Reply {
+	request, err := e.request()
+	if err != nil {
+		w.log.Warn("a button is not known", "envelope", e.ID, "actor", e.Actor.ID, "err", err)
+		return commands.Reply{Text: unknownButton}
+	}
+	return w.safely(ctx, request)
 }
 
 const unknownButton = "This button is not known any more. Nothing was done. `/deploy status` says how things stand."

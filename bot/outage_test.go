@@ -32,7 +32,7 @@ func (w *world) wantAll(stories ...*story) {
 		if at < 0 {
 			w.t.Fatalf("no card of %s", s.r.ID)
 		}
-		if want := Card(s.r, time.Now(), names, false).Text; top[at].Text != want {
+		if want := Card(s.r, time.Now(), names, Look{}).Text; top[at].Text != want {
 			w.t.Errorf("the card of %s says\n%s\nwant\n%s", s.r.ID, top[at].Text, want)
 		}
 		var got, want []string

@@ -43,12 +43,15 @@ type poster struct {
 	updates *rate.Limiter
 	paused  time.Time // no chat.update before; set by a 429
 	classic bool      // Slack refused plan or chart blocks once; remembered for the process
+
+	pictures *pictures
 }
 
-func newPoster(cfg Config, api *slack.Client, d *Directory) *poster {
+func newPoster(cfg Config, api *slack.Client, d *Directory, graphs *pictures) *poster {
 	return &poster{
 		cards: cfg.Cards, rollouts: cfg.Rollouts, owner: cfg.Owner, api: api, directory: d, log: cfg.Log,
 		hint: make(chan struct{}, 1), updates: rate.NewLimiter(rate.Every(updatesEach), updatesBurst),
+		pictures: graphs,
 	}
 }
 
@@ -98,8 +101,8 @@ func (p *poster) one(ctx context.Context) (again time.Duration, ok bool) {
 	return again, true
 }
 
-// refresh posts what card lacks of its rollout: the message or its update, then the replies. Replies
-// are not held up by updates that have to wait, as they call people.
+// refresh posts what card lacks of its rollout: the message or its update, then the replies, and at
+// the end the graph. Replies are not held up by updates that have to wait, as they call people.
 func (p *poster) refresh(ctx context.Context, card *state.Card) (again time.Duration, err error) {
 	r, err := p.rollouts.Load(ctx, card.Rollout)
 	if errors.Is(err, rollout.ErrNotFound) {
@@ -115,7 +118,7 @@ func (p *poster) refresh(ctx context.Context, card *state.Card) (again time.Dura
 		if again, err = p.first(ctx, card, r, names); err != nil {
 			return again, err
 		}
-	case card.Version < r.Version:
+	case !current(card, r):
 		again, err = p.update(ctx, card, r, names)
 	}
 	if card.TS == "" {
@@ -125,7 +128,11 @@ func (p *poster) refresh(ctx context.Context, card *state.Card) (again time.Dura
 		return max(again, failPause), errors.Join(err, errors.New("those who have to be mentioned cannot be looked up now"))
 	}
 	later, replyErr := p.reply(ctx, card, r, names)
-	return max(again, later), errors.Join(err, replyErr)
+	again, err = max(again, later), errors.Join(err, replyErr)
+	if again > 0 || err != nil {
+		return again, err
+	}
+	return p.illustrate(ctx, card, r, names)
 }
 
 // patient reports whether the thread may wait until those whom it calls can be mentioned properly,
@@ -225,7 +232,7 @@ func find(messages []slack.Message, k messageKey) string {
 }
 
 func (p *poster) post(ctx context.Context, card *state.Card, r rollout.Rollout, names Names) (ts string, err error) {
-	err = p.rendered(r, names, func(options []slack.MsgOption) error {
+	err = p.rendered(card, r, names, func(options []slack.MsgOption) error {
 		card.Channel, ts, err = p.posting(ctx, card.Channel, options)
 		return err
 	})
@@ -242,19 +249,27 @@ func (p *poster) posting(ctx context.Context, channel string, options []slack.Ms
 	return where, ts, nil
 }
 
-// rendered sends the card, and once more in classic blocks if Slack does not take the new ones.
-func (p *poster) rendered(r rollout.Rollout, names Names, send func([]slack.MsgOption) error) error {
+// rendered sends the card. If Slack does not take it, it goes out with the chart in place of the
+// graph, and then in classic blocks.
+func (p *poster) rendered(card *state.Card, r rollout.Rollout, names Names, send func([]slack.MsgOption) error) error {
 	for {
-		m := Card(r, time.Now(), names, p.classic)
+		look := Look{Classic: p.classic, Graph: graphShown(card)}
+		m := Card(r, time.Now(), names, look)
 		err := send([]slack.MsgOption{
 			slack.MsgOptionText(m.Text, false), slack.MsgOptionBlocks(m.Blocks...), cardKey(r.ID).option(),
 			slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(),
 		})
-		if p.classic || !refusedBlocks(err) {
+		switch {
+		case !refusedBlocks(err):
 			return err
+		case look.Graph != "":
+			p.graphRefused(card, err)
+		case look.Classic:
+			return err
+		default:
+			p.log.Warn("slack does not take plan and chart blocks; using sections from now on", "rollout", r.ID, "reason", details(err))
+			p.classic = true
 		}
-		p.log.Warn("slack does not take plan and chart blocks; using sections from now on", "rollout", r.ID, "reason", details(err))
-		p.classic = true
 	}
 }
 
@@ -281,7 +296,7 @@ func (p *poster) update(ctx context.Context, card *state.Card, r rollout.Rollout
 		return rest, nil
 	}
 	p.updates.AllowN(now, 1)
-	err := p.rendered(r, names, func(options []slack.MsgOption) error {
+	err := p.rendered(card, r, names, func(options []slack.MsgOption) error {
 		ctx, cancel := context.WithTimeout(ctx, httpTimeout)
 		defer cancel()
 		_, _, _, err := p.api.UpdateMessageContext(ctx, card.Channel, card.TS, options...)
@@ -318,14 +333,20 @@ func (p *poster) rest(card *state.Card, r rollout.Rollout, now time.Time) time.D
 
 // stamp remembers when a card was changed last, for whichever replica changes it next.
 func stamp(card *state.Card, at time.Time) {
+	remember(card, "changed", strconv.FormatInt(at.UnixMilli(), 10))
+}
+
+func stamped(card *state.Card) time.Time { return timeOf(card, "changed") }
+
+func remember(card *state.Card, key, value string) {
 	if card.Extra == nil {
 		card.Extra = map[string]string{}
 	}
-	card.Extra["changed"] = strconv.FormatInt(at.UnixMilli(), 10)
+	card.Extra[key] = value
 }
 
-func stamped(card *state.Card) time.Time {
-	milliseconds, err := strconv.ParseInt(card.Extra["changed"], 10, 64)
+func timeOf(card *state.Card, key string) time.Time {
+	milliseconds, err := strconv.ParseInt(card.Extra[key], 10, 64)
 	if err != nil {
 		return time.Time{}
 	}

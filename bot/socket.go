@@ -158,13 +158,18 @@ func (s *socket) unreadable(ctx context.Context, e socketmode.Event) {
 	s.accept(ctx, request)
 }
 
-// accept stores an envelope and acknowledges it. Nothing else stands between the two.
+// accept stores an envelope and acknowledges it. Nothing else stands between the two. A form with a
+// mistake in it is not stored: the ack shows the mistake, and the form stays open.
 func (s *socket) accept(ctx context.Context, request socketmode.Request) {
 	began := time.Now()
 	e, err := parse(request.Type, request.EnvelopeID, request.Payload, began)
 	if err != nil {
 		s.log.Info("ignored an envelope", "type", request.Type, "reason", err)
 		s.ack(ctx, request.EnvelopeID, nil)
+		return
+	}
+	if wrong := s.wrong(e); len(wrong) > 0 {
+		s.ack(ctx, request.EnvelopeID, slack.NewErrorsViewSubmissionResponse(wrong))
 		return
 	}
 	if err := s.store(ctx, e); err != nil {
@@ -198,15 +203,23 @@ func (s *socket) store(ctx context.Context, e Envelope) error {
 const notStored = "Nothing was done: Slipway cannot reach its store (Redis) now. Try again in a minute. " +
 	"Rollouts that run stop before their next step; rolling back works with `slipway ctl rollback`."
 
-// refuse says that nothing was done: for a command in the ack itself, else in a message of its own,
-// because the ack of a click or an event shows nothing.
+const notStoredForm = "Nothing was started: Slipway cannot reach its store (Redis) now. Try again in a minute."
+
+// refuse says that nothing was done: for a command in the ack itself, for a form in its field, else in
+// a message of its own or on the Home, because the ack of a click or an event shows nothing.
 func (s *socket) refuse(ctx context.Context, request socketmode.Request, e Envelope) {
-	if e.Kind == KindCommand {
+	switch {
+	case e.Kind == KindCommand:
 		s.ack(ctx, request.EnvelopeID, map[string]string{"response_type": slack.ResponseTypeEphemeral, "text": string(escape(notStored))})
-		return
+	case e.Kind == KindForm:
+		s.ack(ctx, request.EnvelopeID, slack.NewErrorsViewSubmissionResponse(map[string]string{commands.FieldTarget: notStoredForm}))
+	case e.Home:
+		s.ack(ctx, request.EnvelopeID, nil)
+		s.bot.speaker.home(ctx, e, commands.Home{Trouble: notStored}, "")
+	default:
+		s.ack(ctx, request.EnvelopeID, nil)
+		s.bot.speaker.answer(ctx, e, commands.Reply{Text: notStored})
 	}
-	s.ack(ctx, request.EnvelopeID, nil)
-	s.bot.speaker.answer(ctx, e, commands.Reply{Text: notStored})
 }
 
 func (s *socket) ack(ctx context.Context, envelopeID string, payload any) {

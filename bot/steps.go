@@ -16,7 +16,7 @@ func (c *card) phases() []slack.Block {
 	}
 	var blocks []slack.Block
 	for i, phase := range c.r.Phases {
-		if c.classic {
+		if c.look.Classic {
 			blocks = append(blocks, c.section(fmt.Sprintf("phase-%d", i+1), c.checklist(i, phase)))
 			continue
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/gorilla/websocket"
 
+	"slipway/chart"
 	"slipway/commands"
 	"slipway/rollout"
 	"slipway/sandbox/fakeslack"
@@ -42,6 +43,7 @@ type handler struct {
 	mu    sync.Mutex
 	seen  []commands.Request
 	reply func(commands.Request) commands.Reply
+	check func(commands.Order, string) map[string]string
 }
 
 func (h *handler) Handle(_ context.Context, r commands.Request) commands.Reply {
@@ -53,6 +55,13 @@ func (h *handler) Handle(_ context.Context, r commands.Request) commands.Reply {
 		return commands.Reply{}
 	}
 	return reply(r)
+}
+
+func (h *handler) Check(o commands.Order, channel string) map[string]string {
+	if h.check == nil {
+		return nil
+	}
+	return h.check(o, channel)
 }
 
 func (h *handler) requests() []commands.Request {
@@ -146,8 +155,11 @@ func (w *world) bot() *Bot {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	b.poster.pictures.draw = sketch // drawing takes time that most tests need not spend
 	return b
 }
+
+func sketch(g chart.Graph) ([]byte, error) { return []byte("a picture of " + g.Title), nil }
 
 // run starts a bot and returns what ends it; the test ends it if nobody else does.
 func (w *world) run(b *Bot) (stop func() error) {

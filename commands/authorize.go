@@ -87,6 +87,24 @@ func Authorize(ctx context.Context, dir Directory, actor rollout.Actor, verb rol
 	return nil
 }
 
+// beyond says that a robot wants to do what deploy.yaml does not let it; "" if it may, or is a person.
+// Whether the target's rules allow it as well is for Authorize.
+func beyond(req Request, verb string) string {
+	if req.May == nil || slices.Contains(req.May, verb) {
+		return ""
+	}
+	return fmt.Sprintf("%s may not %s: `may` of %s in deploy.yaml has %s only. Nothing was done.",
+		upper(actor(req.Actor)), verb, plain(req.Actor.ID), enumerate(req.May, " and "))
+}
+
+// robotsGroups is what a robot that was denied needs to know besides, behind a space.
+func robotsGroups(req Request) string {
+	if req.May == nil {
+		return ""
+	}
+	return fmt.Sprintf(" A robot belongs to the `groups` of %s in deploy.yaml and to no others.", plain(req.Actor.ID))
+}
+
 // union returns both lists in one; empty if the second one is, because that means everyone.
 func union(asked, deployers []string) []string {
 	if len(deployers) == 0 {

@@ -17,6 +17,9 @@ const VerbDetails rollout.Verb = "details"
 // click passes the press of a button on to its rollout. Every click is answered, on old cards too.
 func (h *Handler) click(ctx context.Context, req Request) Reply {
 	c := req.Click
+	if no := beyond(req, string(c.Verb)); no != "" {
+		return Reply{Text: no}
+	}
 	h.Log.DebugContext(ctx, "click", "rollout", c.Rollout, "verb", c.Verb, "ask", c.Ask, "version", c.Version, "actor", req.Actor.ID, "request", req.ID)
 	if !isID(c.Rollout) {
 		return Reply{Text: gone(c.Rollout)}
@@ -28,7 +31,7 @@ func (h *Handler) click(ctx context.Context, req Request) Reply {
 	case err != nil:
 		return h.unread(ctx, req, theRollouts, err)
 	case c.Verb == VerbDetails:
-		return Reply{Text: details(&r, req.At)}
+		return details(&r, req.At)
 	}
 	return h.answer(ctx, req, r, said{verb: c.Verb, ask: c.Ask})
 }
@@ -89,7 +92,7 @@ func decided(a *rollout.Answer, reader string) string {
 	if a.By == nil {
 		return fmt.Sprintf("Nobody answered in time: at %s %s.", clock(a.At), unanswered(a.Verb))
 	}
-	return upper(fmt.Sprintf("%s %s at %s.", person(a.By.ID, reader), past(a.Verb), clock(a.At)))
+	return upper(fmt.Sprintf("%s %s at %s.", person(*a.By, reader), past(a.Verb), clock(a.At)))
 }
 
 // unanswered says what became of a rollout about which nobody decided.

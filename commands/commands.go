@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"slipway/plan"
@@ -19,11 +20,21 @@ type Request struct {
 	Actor       rollout.Actor
 	Channel     string // ID of the channel it came from
 	ChannelName string
-	Text        string // what stands after /deploy or the mention, with entities such as &amp; decoded
-	Mention     bool   // it was typed after the bot's name: the same commands, but for starting a rollout
-	Click       *Click // nil: a command
+	Text        string   // what stands after /deploy or the mention, with entities such as &amp; decoded
+	Mention     bool     // it was typed after the bot's name: the same commands, but for starting a rollout
+	Click       *Click   // nil: a command
+	Show        Show     // "": a command or a click
+	May         []string // of a robot: all that it may do (plan.Abilities); nil: a person
 	At          time.Time
 }
+
+// Show asks for something to look at instead of doing something.
+type Show string
+
+const (
+	ShowHome Show = "home" // the app's Home tab
+	ShowForm Show = "form" // the form that starts a rollout, with the target in Text chosen
+)
 
 // Click is a button that was pressed. Version is that of the snapshot which the card showed; it goes
 // to the log only: a snapshot ages with every bit of progress, and whether a click still applies is
@@ -39,9 +50,17 @@ type Click struct {
 // and handles {@@handle}, and times {t:UNIX}; what stands in backquotes is shown as code. Empty: no
 // answer is needed.
 type Reply struct {
-	Text   string
-	Public bool   // else only the actor sees it
-	Chart  *Chart // nil: none
+	Text    string
+	Public  bool   // else only the actor sees it
+	Done    bool   // what was asked for was done, or had been already
+	Rollout string // the ID of the one that was started or told something; "": none was
+	Chart   *Chart // nil: none
+
+	// At most one of these is set. Form and Window are shown instead of Text where that is possible;
+	// a Home has no Text.
+	Form   *Form
+	Window *Window
+	Home   *Home
 }
 
 // Chart is a line chart in numbers: every series has one value for each label. It has at most 20
@@ -52,12 +71,30 @@ type Chart struct {
 	Labels []string
 	Series []Series
 	Alt    string // says what is to be seen, for those who do not see it
+	Fine   *Fine  // nil: there is no more to know than the values
 }
 
 // Series is one line of a chart. Its values are in percent.
 type Series struct {
 	Name   string
 	Values []float64
+	Points []rollout.Point // the same finer, by Fine's slices; those without requests are left out
+}
+
+// Fine is what a picture has room for and a chart has not.
+type Fine struct {
+	Finding string // what is to be seen, in a few words and numbers
+	Since   time.Time
+	Slice   time.Duration
+	Slices  int
+	Limit   float64 // of the error rate, 0–1; 0: none is known
+	Deploys []Moment
+}
+
+// Moment is when something happened.
+type Moment struct {
+	At   time.Time
+	What string
 }
 
 // Config is what a Handler works with. All of it is required.
@@ -80,12 +117,22 @@ func New(c Config) *Handler { return &Handler{c} }
 // Handle does what the request asks for, if its actor may, and says how it went. Delivering a
 // request again does nothing twice: a start finds its own rollout, and a click its own answer.
 func (h *Handler) Handle(ctx context.Context, req Request) Reply {
-	if req.Click != nil {
+	switch {
+	case req.Show == ShowHome:
+		return h.home(ctx, req)
+	case req.Show == ShowForm:
+		return h.form(req, formClosed)
+	case req.Click != nil:
 		return h.click(ctx, req)
+	case strings.TrimSpace(req.Text) == "" && !req.Mention:
+		return h.form(req, help(h.File()))
 	}
 	cmd, err := Parse(req.Text)
 	if err != nil {
 		return Reply{Text: err.Error()}
+	}
+	if no := beyond(req, string(cmd.Verb)); no != "" && cmd.Verb != Help {
+		return Reply{Text: no}
 	}
 	switch cmd.Verb {
 	case Deploy:
@@ -107,7 +154,7 @@ func (h *Handler) Handle(ctx context.Context, req Request) Reply {
 	case Graph:
 		return h.graph(ctx, req, cmd)
 	case Help:
-		return Reply{Text: help(h.File())}
+		return Reply{Text: help(h.File()), Done: true}
 	}
 	return Reply{Text: unsupported(cmd.Verb)}
 }
@@ -117,12 +164,12 @@ func (h *Handler) refused(ctx context.Context, req Request, err error) Reply {
 	var denied *Denied
 	if errors.As(err, &denied) {
 		h.Log.InfoContext(ctx, "request denied", "actor", req.Actor.ID, "request", req.ID, "reason", denied.Reason)
-		return Reply{Text: denied.Reason}
+		return Reply{Text: denied.Reason + robotsGroups(req)}
 	}
 	h.Log.ErrorContext(ctx, "request not authorised", "actor", req.Actor.ID, "request", req.ID, "err", err)
 	var unchecked *Unchecked
 	if errors.As(err, &unchecked) {
-		return Reply{Text: fmt.Sprintf("Could not check whether you are in %s. Nothing was done; try again.", mentions(unchecked.Who))}
+		return Reply{Text: fmt.Sprintf("Could not check whether you are in %s.%s Nothing was done; try again.", mentions(unchecked.Who), cause(unchecked.Err))}
 	}
 	return Reply{Text: "Could not check whether you may do this. Nothing was done; try again."}
 }
@@ -155,7 +202,7 @@ func (h *Handler) uncertain(ctx context.Context, req Request, id, what string, e
 	return Reply{Text: fmt.Sprintf("Something failed while %s, and it is not certain whether it was done.%s Look with `/deploy status` before you try again.", what, cause(err))}
 }
 
-// cause is what the store says of its own failure, behind a space; "" if it says nothing.
+// cause is what the store or the directory says of its own failure, behind a space; "" if it says nothing.
 func cause(err error) string {
 	var failed interface {
 		error

@@ -48,7 +48,7 @@ func (h *Handler) deploy(ctx context.Context, req Request, cmd Command) Reply {
 		return h.notStarted(ctx, req, target, err)
 	}
 	h.Log.InfoContext(ctx, "rollout started", "rollout", r.ID, "env", target.Environment, "actor", req.Actor.ID, "request", req.ID)
-	return Reply{Text: fmt.Sprintf("Starting %s%s.%s", name(&r), cardIn(req, channel, target), failedBefore(&r))}
+	return Reply{Text: fmt.Sprintf("Starting %s%s.%s", name(&r), cardIn(req, channel, target), failedBefore(&r)), Done: true, Rollout: r.ID}
 }
 
 // missing says what of Slack a rollout would need and not find: its card would be seen by nobody, or

@@ -13,31 +13,64 @@ import (
 
 // What details may show. Slack refuses longer messages; what helps to get out of trouble comes first.
 const (
-	maxDetail = 700 // characters of one step's detail
-	maxTotal  = 2600
+	maxDetail = 700  // characters of one step's detail in a message
+	maxTotal  = 2600 // of the whole message
+	maxWindow = 2800 // of one step's detail in a window, which has room for a hundred paragraphs
 )
+
+// Window is long text that is best read in a window of its own.
+type Window struct {
+	Title string // at most 24 characters
+	Parts []Paragraph
+}
+
+// Paragraph is text in Reply's notation, with something under it that is shown as it is, such as the
+// end of a log; "" if there is nothing.
+type Paragraph struct {
+	Text     string
+	Verbatim string
+}
+
+func (p Paragraph) String() string {
+	if p.Verbatim == "" {
+		return p.Text
+	}
+	return p.Text + "\n```\n" + p.Verbatim + "\n```"
+}
 
 // details is what the card has no room for: how to return by hand, why steps did not pass, what the
 // gates counted, and which images and revisions these are.
-func details(r *rollout.Rollout, now time.Time) string {
-	parts := []string{headline(r)}
+func details(r *rollout.Rollout, now time.Time) Reply {
+	var texts []string
+	for _, p := range paragraphs(r, now, maxDetail) {
+		texts = append(texts, p.String())
+	}
+	return Reply{
+		Text:   within(texts, maxTotal),
+		Window: &Window{Title: "Rollout " + r.ID, Parts: paragraphs(r, now, maxWindow)},
+	}
+}
+
+// paragraphs are the details with at most so many characters of what each step left behind.
+func paragraphs(r *rollout.Rollout, now time.Time, most int) []Paragraph {
+	parts := []Paragraph{{Text: headline(r)}}
 	for _, service := range slices.Sorted(maps.Keys(r.Services)) {
-		parts = append(parts, byHand(r, r.Services[service]))
+		parts = append(parts, Paragraph{Text: byHand(r, r.Services[service])})
 	}
 	for _, p := range r.Phases {
 		for _, s := range p.Steps {
-			parts = append(parts, trouble(&s))
+			parts = append(parts, trouble(&s, most))
 		}
 	}
 	for _, p := range r.Phases {
 		for _, s := range p.Steps {
-			parts = append(parts, counted(&s, now))
+			parts = append(parts, Paragraph{Text: counted(&s, now)})
 		}
 	}
 	for _, service := range slices.Sorted(maps.Keys(r.Services)) {
-		parts = append(parts, images(r, r.Services[service]))
+		parts = append(parts, Paragraph{Text: images(r, r.Services[service])})
 	}
-	return within(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), maxTotal)
+	return slices.DeleteFunc(parts, func(p Paragraph) bool { return p.Text == "" })
 }
 
 // within joins as many paragraphs as fit, and says so if not all do.
@@ -66,22 +99,19 @@ func byHand(r *rollout.Rollout, s rollout.Service) string {
 }
 
 // trouble says why a step did not pass, with the end of what it left behind.
-func trouble(s *rollout.Step) string {
+func trouble(s *rollout.Step, most int) Paragraph {
 	if s.Status != rollout.StepFailed && s.Status != rollout.StepInconclusive {
-		return ""
+		return Paragraph{}
 	}
 	text := fmt.Sprintf("%s (%s), %s: %s", plain(s.Spec.Name), s.ID, s.Status, sentence(s.Note))
 	if s.Attempt > 1 {
 		text += fmt.Sprintf(" That was attempt %d.", s.Attempt)
 	}
-	if detail := verbatim(s.Detail); detail != "" {
-		text += "\n```\n" + detail + "\n```"
-	}
-	return text
+	return Paragraph{Text: text, Verbatim: verbatim(s.Detail, most)}
 }
 
 // verbatim keeps the lines of a text, and its end if it is long: of a log that is what counts.
-func verbatim(text string) string {
+func verbatim(text string, most int) string {
 	visible := strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || unicode.IsGraphic(r) {
 			return r
@@ -89,8 +119,8 @@ func verbatim(text string) string {
 		return -1
 	}, strings.ToValidUTF8(text, "�"))
 	runes := []rune(strings.TrimSpace(strings.ReplaceAll(unmarked(visible), "```", "'''")))
-	if len(runes) > maxDetail {
-		return "…" + string(runes[len(runes)-maxDetail:])
+	if len(runes) > most {
+		return "…" + string(runes[len(runes)-most:])
 	}
 	return string(runes)
 }

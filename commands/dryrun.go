@@ -42,7 +42,7 @@ func (h *Handler) dryRun(ctx context.Context, req Request, cmd Command) Reply {
 	}
 	lines = append(lines, phases(&r)...)
 	lines = append(lines, onFailure(&r))
-	return Reply{Text: strings.Join(append(lines, forecasts(&r)...), "\n")}
+	return Reply{Text: strings.Join(append(lines, forecasts(&r)...), "\n"), Done: true}
 }
 
 // inTheWay is the lock that would keep a rollout from starting.

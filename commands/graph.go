@@ -37,7 +37,12 @@ func (h *Handler) graph(ctx context.Context, req Request, cmd Command) Reply {
 	if !some {
 		return Reply{Text: alt}
 	}
-	return Reply{Text: alt, Chart: draw(target, lines, w, alt)}
+	chart := draw(target, lines, w, alt)
+	chart.Fine = &Fine{
+		Finding: finding(target, lines, cmd.For), Since: w.since, Slice: w.slice, Slices: w.n,
+		Limit: limit(file, target, lines), Deploys: h.deploys(ctx, target, lines, w),
+	}
+	return Reply{Text: alt, Chart: chart}
 }
 
 // window is the time that a graph shows, in slices of the same length, by which its points are made.
@@ -48,15 +53,23 @@ type window struct {
 }
 
 // maxPoints and maxName are Slack's limits for a series of data_visualization
-// (docs.slack.dev/reference/block-kit/blocks/data-visualization-block).
+// (docs.slack.dev/reference/block-kit/blocks/data-visualization-block). A picture has room for finer
+// slices, of which each point of the chart is so many.
 const (
 	maxPoints = 20
 	maxName   = 20
+	finer     = 3
 )
 
 func windowOf(until time.Time, length time.Duration) window {
-	return window{since: until.Add(-length).UTC(), slice: length / maxPoints, n: maxPoints}
+	const n = maxPoints * finer
+	return window{since: until.Add(-length).UTC(), slice: length / n, n: n}
 }
+
+func (w window) until() time.Time { return w.since.Add(time.Duration(w.n) * w.slice) }
+
+// coarse is the same window in as many slices as a chart has points.
+func (w window) coarse() window { return window{w.since, w.slice * finer, w.n / finer} }
 
 // labels are the slices' beginnings, each its own word.
 func (w window) labels() []string {
@@ -125,12 +138,32 @@ func describeSeries(lines []line, length time.Duration) (text string, some bool)
 			continue
 		}
 		some = true
-		rates := l.rates()
+		rates := l.coarse().rates()
 		parts = append(parts, fmt.Sprintf("%s (%s) in the last %s: errors %s, %s requests/s. In slices of %s: at most %s errors, at the end %s.",
 			l.service.Name, l.service.Stable.Name, rollout.Period(length), rate(failed, requests), rollout.Trimmed(float64(requests)/length.Seconds(), 1),
 			rollout.Period(length/maxPoints), rollout.Percent(slices.Max(rates)), rollout.Percent(rates[len(rates)-1])))
 	}
 	return strings.Join(parts, "\n"), some
+}
+
+// coarse is the same line by the slices of a chart.
+func (l line) coarse() line {
+	c := line{service: l.service, requests: make([]int64, len(l.requests)/finer), errors: make([]int64, len(l.errors)/finer)}
+	for i := range c.requests {
+		c.requests[i], c.errors[i] = sum(l.requests[i*finer:(i+1)*finer]), sum(l.errors[i*finer:(i+1)*finer])
+	}
+	return c
+}
+
+// points are the slices that got requests.
+func (l line) points(w window) []rollout.Point {
+	var points []rollout.Point
+	for i, requests := range l.requests {
+		if requests > 0 {
+			points = append(points, rollout.Point{At: w.since.Add(time.Duration(i) * w.slice), Requests: requests, Errors: l.errors[i]})
+		}
+	}
+	return points
 }
 
 // rates are the shares of errors by slice. A slice without requests has none; it takes the one
@@ -158,16 +191,18 @@ func sum(list []int64) int64 {
 
 // draw makes the chart. Services without requests have no line.
 func draw(target plan.Target, lines []line, w window, alt string) *Chart {
-	chart := &Chart{Title: cut(fmt.Sprintf("Error rate of %s in %%", target), 50), Labels: w.labels(), Alt: alt}
+	chart := &Chart{Title: cut(fmt.Sprintf("Error rate of %s in %%", target), 50), Labels: w.coarse().labels(), Alt: alt}
 	for _, l := range lines {
 		if sum(l.requests) == 0 {
 			continue
 		}
-		values := l.rates()
+		values := l.coarse().rates()
 		for i := range values {
 			values[i] = math.Round(values[i]*10000) / 100
 		}
-		chart.Series = append(chart.Series, Series{Name: seriesName(chart.Series, l.service.Name), Values: values})
+		chart.Series = append(chart.Series, Series{
+			Name: seriesName(chart.Series, l.service.Name), Values: values, Points: l.points(w),
+		})
 	}
 	return chart
 }

@@ -28,6 +28,7 @@ func help(file *plan.File) string {
 	}
 	lines := []string{
 		"Slipway deploys to Cloud Run step by step, and keeps one card per rollout in the channel.",
+		"`/deploy`: choose in a form what to roll out",
 		fmt.Sprintf("`/deploy %s`: roll out what the services' own tags point to", target),
 		fmt.Sprintf("`/deploy %s 3f9a1c2`: roll out another tag, or a digest", target),
 		fmt.Sprintf("`/deploy %s`: one service only", service),

@@ -34,14 +34,14 @@ func (h *Handler) history(ctx context.Context, req Request, cmd Command) Reply {
 		}
 	}
 	if len(lines) == 0 {
-		return Reply{Text: fmt.Sprintf("Nothing has been rolled out to %s yet.", target)}
+		return Reply{Text: fmt.Sprintf("Nothing has been rolled out to %s yet.", target), Done: true}
 	}
-	return Reply{Text: strings.Join(lines, "\n")}
+	return Reply{Text: strings.Join(lines, "\n"), Done: true}
 }
 
 // account is one line about a rollout that has ended: when, what, who, how it went, and why.
 func account(r *rollout.Rollout) string {
-	text := fmt.Sprintf("%s: %s by %s: %s", day(r.Created), deed(r), mention(r.By.ID), strings.TrimPrefix(r.End.Result.Sentence(), "it "))
+	text := fmt.Sprintf("%s: %s by %s: %s", day(r.Created), deed(r), actor(r.By), strings.TrimPrefix(r.End.Result.Sentence(), "it "))
 	if r.Kind == rollout.Deployment {
 		text += measured(r)
 	}

@@ -37,8 +37,8 @@ func (h *Handler) lock(ctx context.Context, req Request, cmd Command) Reply {
 		return h.uncertain(ctx, req, "", "locking "+target.String(), err)
 	}
 	h.Log.InfoContext(ctx, "target locked", "env", target.Environment, "service", target.Service, "actor", req.Actor.ID, "expires", lock.Expires, "fence", got.Fence, "request", req.ID)
-	return Reply{Public: true, Text: fmt.Sprintf("%s locked %s%s Nothing rolls out there until `/deploy unlock %s`; rolling back still works.",
-		mention(req.Actor.ID), target, lockTerms(lock, req.At), target)}
+	return Reply{Public: true, Done: true, Text: fmt.Sprintf("%s locked %s%s Nothing rolls out there until `/deploy unlock %s`; rolling back still works.",
+		actor(req.Actor), target, lockTerms(lock, req.At), target)}
 }
 
 // unlock ends a person's lock on exactly the target that was typed, whoever has it.
@@ -52,7 +52,7 @@ func (h *Handler) unlock(ctx context.Context, req Request, cmd Command) Reply {
 	case err != nil:
 		return h.unread(ctx, req, theLocks, err)
 	case !held:
-		return Reply{Text: fmt.Sprintf("%s is not locked.", target)}
+		return Reply{Text: fmt.Sprintf("%s is not locked.", target), Done: true}
 	case lock.Rollout != "":
 		advice := fmt.Sprintf("Nothing was done. This lock ends with the rollout; `/deploy abort %s` stops it.", lock.Target)
 		return Reply{Text: h.locked(ctx, req, lock, advice)}
@@ -69,7 +69,7 @@ func (h *Handler) unlock(ctx context.Context, req Request, cmd Command) Reply {
 		return h.uncertain(ctx, req, "", "unlocking "+target.String(), err)
 	}
 	h.Log.InfoContext(ctx, "target unlocked", "env", target.Environment, "service", target.Service, "actor", req.Actor.ID, "of", lock.By.ID, "fence", lock.Fence, "request", req.ID)
-	return Reply{Public: true, Text: unlocked(lock, req)}
+	return Reply{Public: true, Done: true, Text: unlocked(lock, req)}
 }
 
 // mayLock finds the target and authorises locking or unlocking it; no is the answer if that fails.
@@ -88,11 +88,11 @@ func (h *Handler) mayLock(ctx context.Context, req Request, cmd Command, verb ro
 
 // unlocked tells the channel, and whose lock it was if it was someone else's.
 func unlocked(lock rollout.Lock, req Request) string {
-	text := fmt.Sprintf("%s unlocked %s.", mention(req.Actor.ID), lock.Target)
+	text := fmt.Sprintf("%s unlocked %s.", actor(req.Actor), lock.Target)
 	if lock.By.ID == req.Actor.ID {
 		return text
 	}
-	return fmt.Sprintf("%s It was locked by %s since %s%s", text, mention(lock.By.ID), moment(lock.Since, req.At), lockTerms(lock, req.At))
+	return fmt.Sprintf("%s It was locked by %s since %s%s", text, actor(lock.By), moment(lock.Since, req.At), lockTerms(lock, req.At))
 }
 
 // hint says what can be done about a lock.
@@ -118,7 +118,7 @@ func (h *Handler) locked(ctx context.Context, req Request, lock rollout.Lock, ad
 }
 
 func lockedSince(lock rollout.Lock, req Request) string {
-	return fmt.Sprintf("%s is locked by %s since %s", lock.Target, person(lock.By.ID, req.Actor.ID), moment(lock.Since, req.At))
+	return fmt.Sprintf("%s is locked by %s since %s", lock.Target, person(lock.By, req.Actor.ID), moment(lock.Since, req.At))
 }
 
 // lockedBy says what the rollout that holds a lock is at, as far as that can be read, and whether it

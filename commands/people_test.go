@@ -190,7 +190,7 @@ func TestChartSlices(t *testing.T) {
 	l := w.count(rollout.Service{}, []rollout.Second{
 		at(-time.Second, 100, 100), at(0, 10, 5), at(59*time.Second, 10, 5), at(2*time.Minute, 4, 1), at(20*time.Minute, 100, 100),
 	})
-	if got := l.rates()[:4]; !reflect.DeepEqual(got, []float64{0.5, 0.5, 0.25, 0.25}) || sum(l.requests) != 24 {
+	if got := l.coarse().rates()[:4]; !reflect.DeepEqual(got, []float64{0.5, 0.5, 0.25, 0.25}) || sum(l.requests) != 24 {
 		t.Errorf("rates %v of %d requests", got, sum(l.requests))
 	}
 }

@@ -35,10 +35,10 @@ func (h *Handler) rollback(ctx context.Context, req Request, cmd Command) Reply 
 	case running == nil:
 		return h.startRollback(ctx, req, cmd, env, target)
 	case running.Kind == rollout.Rollback && running.Token == req.ID:
-		return Reply{Text: rollingBack(req, running)}
+		return Reply{Text: rollingBack(req, running), Done: true, Rollout: running.ID}
 	case running.Kind == rollout.Rollback:
 		return Reply{Text: fmt.Sprintf("%s runs already, started by %s at %s. Nothing else was started. %s",
-			upper(title(running)), person(running.By.ID, req.Actor.ID), clock(running.Created), headline(running))}
+			upper(title(running)), person(running.By, req.Actor.ID), clock(running.Created), headline(running))}
 	default:
 		return h.stopInstead(ctx, req, cmd, running)
 	}
@@ -60,7 +60,7 @@ func (h *Handler) startRollback(ctx context.Context, req Request, cmd Command, e
 		return h.unread(ctx, req, theHistory, err)
 	}
 	if r := stoppedBy(past, req); r != nil && r.Target == target {
-		return Reply{Text: next(r)}
+		return Reply{Text: next(r), Done: true, Rollout: r.ID}
 	}
 	starting, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
@@ -81,7 +81,7 @@ func (h *Handler) startRollback(ctx context.Context, req Request, cmd Command, e
 		return h.notStarted(ctx, req, target, err)
 	}
 	h.Log.InfoContext(ctx, "rollback started", "rollout", r.ID, "env", target.Environment, "actor", req.Actor.ID, "request", req.ID)
-	return Reply{Text: rollingBack(req, &r)}
+	return Reply{Text: rollingBack(req, &r), Done: true, Rollout: r.ID}
 }
 
 // stoppedBy finds the rollout that this very request has stopped when it was delivered before. Going

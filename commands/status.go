@@ -42,7 +42,7 @@ func (h *Handler) status(ctx context.Context, req Request, cmd Command) Reply {
 	case more > 0:
 		paragraphs = append(paragraphs[:maxShown], fmt.Sprintf("And %d more: `/deploy status TARGET` shows those of one target.", more))
 	}
-	return Reply{Text: strings.Join(append(paragraphs, h.peoplesLocks(ctx, req, concerns)...), "\n\n")}
+	return Reply{Text: strings.Join(append(paragraphs, h.peoplesLocks(ctx, req, concerns)...), "\n\n"), Done: true}
 }
 
 // peoplesLocks describes the locks of people; those of rollouts are described with them.
@@ -84,7 +84,7 @@ func describe(r *rollout.Rollout) string {
 	for _, service := range slices.Sorted(maps.Keys(r.Services)) {
 		parts = append(parts, traffic(r, service)+".")
 	}
-	parts = append(parts, fmt.Sprintf("Started by %s at %s.", mention(r.By.ID), clock(r.Created)))
+	parts = append(parts, fmt.Sprintf("Started by %s at %s.", actor(r.By), clock(r.Created)))
 	return strings.Join(parts, " ")
 }
 
@@ -228,7 +228,7 @@ func askedOf(r *rollout.Rollout, a *rollout.Ask) string {
 	case len(who) > 0:
 		return mentions(who)
 	case a.Kind == rollout.AskApproval && !a.Self:
-		return "someone else than " + mention(r.By.ID)
+		return "someone else than " + actor(r.By)
 	}
 	return "someone"
 }

@@ -106,7 +106,7 @@ func (h *Handler) answer(ctx context.Context, req Request, r rollout.Rollout, s 
 		return h.notTold(ctx, req, r.ID, s, err)
 	}
 	h.Log.InfoContext(ctx, "answer applied", "rollout", r.ID, "env", r.Target.Environment, "verb", s.verb, "ask", s.ask, "actor", by.ID, "request", req.ID)
-	return Reply{Text: done(&next, s)}
+	return Reply{Text: done(&next, s), Done: true, Rollout: r.ID}
 }
 
 // notTold answers when the engine did not apply what was said. If that is because someone else was

@@ -1,11 +1,14 @@
 package commands
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"slipway/rollout"
 )
 
 // plain makes text of people fit to be repeated in a sentence: one line, not too long, and without
@@ -54,12 +57,20 @@ func cut(text string, limit int) string {
 	return strings.TrimSpace(string(runes[:limit-1])) + "…"
 }
 
-// person mentions a user, by "you" if it is the reader.
-func person(id, reader string) string {
-	if id == reader {
+// person is actor, but "you" if it is the reader.
+func person(by rollout.Actor, reader string) string {
+	if by.ID == reader {
 		return "you"
 	}
-	return mention(id)
+	return actor(by)
+}
+
+// actor mentions who did something. Of a robot, whom Slack does not know, it says the name.
+func actor(by rollout.Actor) string {
+	if !strings.Contains(by.ID, "@") {
+		return mention(by.ID)
+	}
+	return plain(cmp.Or(by.Name, by.ID))
 }
 
 // mention writes a handle or an ID in Reply's notation.

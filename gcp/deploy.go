@@ -23,9 +23,10 @@ import (
 const MaxRevisionName = 63
 
 const (
-	pollPause = time.Second // Operation.Wait's own pauses grow to a minute
-	keyNote   = "slipway-attempt"
-	idLabel   = "slipway-rollout"
+	pollPause  = time.Second // Operation.Wait's own pauses grow to a minute
+	keyNote    = "slipway-attempt"
+	stableNote = "slipway-stable" // what served before: a rescue without history goes by it
+	idLabel    = "slipway-rollout"
 )
 
 // RevisionName is the name of the candidate that an attempt makes. It is the same whoever makes the
@@ -171,6 +172,7 @@ func candidateRequest(svc *runpb.Service, s rollout.Service, key rollout.Key) *r
 		c.Image = s.Image.Reference()
 	}
 	template.Annotations = with(template.GetAnnotations(), keyNote, key.String())
+	template.Annotations = with(template.Annotations, stableNote, s.Stable.Name)
 	template.Labels = with(template.GetLabels(), idLabel, key.Rollout)
 	return &runpb.UpdateServiceRequest{
 		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"template", "traffic"}},

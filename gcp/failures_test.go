@@ -147,7 +147,8 @@ func TestCandidateRequestTouchesLittle(t *testing.T) {
 	if template.GetContainers()[0].GetImage() != "envoy" || template.GetContainers()[1].GetImage() != "repo/app@sha256:1" {
 		t.Errorf("images %v", template.GetContainers())
 	}
-	if template.GetRevision() != "svc-sabc234-1" || template.GetAnnotations()[keyNote] != "abc234/3.1/1" || template.GetAnnotations()["a"] != "b" {
+	if template.GetRevision() != "svc-sabc234-1" || template.GetAnnotations()[keyNote] != "abc234/3.1/1" ||
+		template.GetAnnotations()[stableNote] != stableOld().Stable.Name || template.GetAnnotations()["a"] != "b" {
 		t.Errorf("template %v", template)
 	}
 	if !template.GetContainers()[1].GetResources().GetCpuIdle() || template.GetServiceAccount() != "sa" {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"cloud.google.com/go/logging/apiv2/loggingpb"
@@ -75,16 +76,20 @@ func (c *Cloud) baseline(ctx context.Context, s rollout.Service, now time.Time) 
 	b := &rollout.Baseline{Revision: s.Stable.Name, Since: now.Add(-baselineWindow).UTC(), Until: now.UTC()}
 	filter := requestLines(s, s.Stable.Name) + fmt.Sprintf(" timestamp>=%s timestamp<%s", stamp(b.Since), stamp(b.Until))
 	listed, oldest := 0, b.Until
+	var requests []rollout.Second // each by itself, the newest first
 	err := c.list(ctx, s.Project, filter, "timestamp desc", baselineRequests, func(e *loggingpb.LogEntry) {
 		listed++
 		oldest = e.GetTimestamp().AsTime()
 		if isProbe(e) {
 			return
 		}
-		b.Requests++
+		second := rollout.Second{At: oldest, Requests: 1}
 		if failed(e) {
-			b.Errors++
+			second.Errors = 1
 		}
+		requests = append(requests, second)
+		b.Requests += second.Requests
+		b.Errors += second.Errors
 	})
 	if err != nil {
 		c.log.WarnContext(ctx, "no baseline", "service", s.Name, "err", err)
@@ -99,6 +104,8 @@ func (c *Cloud) baseline(ctx context.Context, s rollout.Service, now time.Time) 
 		b.Problem = fmt.Sprintf("No request of %s is in the log of the last %s: nobody calls it, or its request log is kept out of Cloud Logging.",
 			s.Stable.Name, seconds(baselineWindow))
 	}
+	slices.Reverse(requests)
+	b.Points = rollout.PointsOf(b.Since, b.Until, requests)
 	return b
 }
 

@@ -29,6 +29,13 @@ func TestInspect(t *testing.T) {
 		if span := b.Until.Sub(b.Since); span < 90*time.Second || span > 110*time.Second {
 			t.Errorf("the window spans %v, want about 100 s", span)
 		}
+		var requests, errors int64
+		for _, p := range b.Points {
+			requests, errors = requests+p.Requests, errors+p.Errors
+		}
+		if len(b.Points) != 20 || requests != b.Requests || errors != b.Errors || b.Points[0].At != b.Since {
+			t.Errorf("%d points with %d requests and %d errors, want the baseline's %d and %d", len(b.Points), requests, errors, b.Requests, b.Errors)
+		}
 	})
 }
 

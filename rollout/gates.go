@@ -115,33 +115,19 @@ func (g *Gate) count(requests Requests, maxLatency time.Duration, now time.Time)
 		g.Until = g.Since
 		return
 	}
-	slice := max(g.Until.Sub(g.Since)/maxPoints, time.Second)
+	var counted []Second
 	for _, s := range requests.Seconds {
 		if s.At.Before(g.Since) || !s.At.Before(g.Until) {
 			continue
 		}
 		g.Counts.Requests += s.Requests
 		g.Counts.Errors += s.Errors
-		g.plot(s, slice)
+		counted = append(counted, s)
 	}
+	g.Points = PointsOf(g.Since, g.Until, counted)
 	if seconds := g.Until.Sub(g.Since).Seconds(); seconds > 0 {
 		g.PerSec = float64(g.Counts.Requests) / seconds
 	}
-}
-
-// maxPoints is what Slack's data_visualization block takes in one series.
-const maxPoints = 20
-
-// plot adds a second to the slice of the window that it is in.
-func (g *Gate) plot(s Second, slice time.Duration) {
-	i := min(int(s.At.Sub(g.Since)/slice), maxPoints-1)
-	at := g.Since.Add(time.Duration(i) * slice)
-	if n := len(g.Points); n == 0 || g.Points[n-1].At.Before(at) {
-		g.Points = append(g.Points, Point{At: at})
-	}
-	last := &g.Points[len(g.Points)-1]
-	last.Requests += s.Requests
-	last.Errors += s.Errors
 }
 
 func lookNoLogs(ctx context.Context, log RequestLog, t Task, since time.Time) (Outcome, error) {

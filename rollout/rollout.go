@@ -156,7 +156,8 @@ type Baseline struct {
 	Requests int64     `json:"requests"`
 	Errors   int64     `json:"errors"`
 	// Problem is why nothing could be read, as a safe sentence; the counts are then 0.
-	Problem string `json:"problem,omitempty"`
+	Problem string  `json:"problem,omitempty"`
+	Points  []Point `json:"points,omitempty"` // at most 20, oldest first; none in snapshots of older versions
 }
 
 // Phase is a group of steps in progress.
@@ -230,7 +231,7 @@ type Gate struct {
 	Points   []Point         `json:"points,omitempty"` // at most 20, oldest first
 }
 
-// Point is the requests that started in one slice of a gate's window.
+// Point is the requests that started in one slice of a window.
 type Point struct {
 	At       time.Time `json:"at"` // the slice's start
 	Requests int64     `json:"requests"`

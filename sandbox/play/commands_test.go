@@ -8,7 +8,7 @@ import (
 	"slipway/sandbox/workspace"
 )
 
-// What changes nothing answers only who asked, with the facts of the moment, and the graph as Slack's own chart.
+// What changes nothing answers only who asked, with the facts of the moment, and the graph as a picture.
 func TestCommandsThatLook(t *testing.T) {
 	t.Parallel()
 	waiting(t, func(t *testing.T, s *stage) {
@@ -28,12 +28,12 @@ func TestCommandsThatLook(t *testing.T) {
 				}
 			}
 		}
-		chart := false
+		picture := false
 		for _, m := range s.Slack.Messages(channel) {
-			chart = chart || m.EphemeralTo != "" && strings.Contains(string(m.Blocks), `"data_visualization"`)
+			picture = picture || m.EphemeralTo != "" && strings.Contains(string(m.Blocks), `"slack_file"`)
 		}
-		if !chart {
-			t.Error("the graph is no chart")
+		if !picture {
+			t.Error("the graph is no picture")
 		}
 	})
 }

@@ -3,6 +3,7 @@ package play_test
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,8 +144,19 @@ func TestPermissionMissing(t *testing.T) {
 		}
 		s.wantTold(t, `\*Service account permissions\* failed: .*run\.services\.update.*netra-backend-staging`, `\*Failed: `)
 		s.must(t, s.Click(within(t), workspace.Oncall, "details"))
-		s.told(t, workspace.Oncall, "gcloud run services add-iam-policy-binding netra-backend-staging")
+		s.shown(t, workspace.Oncall, "gcloud run services add-iam-policy-binding netra-backend-staging")
 	})
+}
+
+// shown waits for a window that somebody has open with the text in it.
+func (s *stage) shown(t *testing.T, user, text string) {
+	t.Helper()
+	err := s.Until(within(t), "a window that says "+text, func([]fakeslack.Message) bool {
+		return slices.ContainsFunc(s.Slack.Views(user), func(v fakeslack.View) bool { return strings.Contains(string(v.Blocks), text) })
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 func TestMigrationRan(t *testing.T) {

@@ -23,7 +23,23 @@ func TestSSOT(t *testing.T) {
 		}
 		s.checkChannel(t)
 		s.checkAnswers(t)
+		s.checkGraph(t)
 	})
+}
+
+// checkGraph: in place of the chart the card comes to show a picture with both rates in its title.
+func (s *stage) checkGraph(t *testing.T) {
+	t.Helper()
+	s.must(t, s.Until(within(t), "the graph on the card", func([]fakeslack.Message) bool {
+		return strings.Contains(string(s.card(t).Blocks), `"slack_file"`)
+	}))
+	found := regexp.MustCompile(`"slack_file":\{"id":"(\w+)"\}.*backend on staging: 72% → [\d.]+% errors`).FindSubmatch(s.card(t).Blocks)
+	if found == nil {
+		t.Fatalf("no graph on the card: %s", s.card(t).Blocks)
+	}
+	if picture, kind, ok := s.Slack.File(string(found[1])); !ok || kind != "image/png" || len(picture) < 10_000 {
+		t.Errorf("the graph is %d bytes of %q", len(picture), kind)
+	}
 }
 
 // checkChannel: one message in the channel, whose text says what matters, and no reply is missing
