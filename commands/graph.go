@@ -42,7 +42,9 @@ func (h *Handler) graph(ctx context.Context, req Request, cmd Command) Reply {
 		Finding: finding(target, lines, cmd.For), Since: w.since, Slice: w.slice, Slices: w.n,
 		Limit: limit(file, target, lines), Deploys: h.deploys(ctx, target, lines, w),
 	}
-	return Reply{Text: alt, Chart: chart}
+	// For all to see: Slack shows no uploaded picture in a message that only one person sees
+	// (https://github.com/slackapi/node-slack-sdk/issues/1790).
+	return Reply{Text: alt, Chart: chart, Public: true}
 }
 
 // window is the time that a graph shows, in slices of the same length, by which its points are made.
