@@ -38,6 +38,7 @@ type Config struct {
 	E2EToken     string   // accepted by every revision next to the tokens its login hands out
 	Denied       []string // permissions that TestIamPermissions leaves out and calls are refused for; see Deny
 	LogQuota     int      // ListLogEntries calls a minute; 0 means Google's 60, negative none
+	TailRate     int      // entries that TailLogEntries sends a minute; 0 means Google's 60,000, negative no limit
 }
 
 // Cloud is the whole fake. All methods may be called at the same time.
@@ -53,6 +54,7 @@ type Cloud struct {
 	changed    chan struct{} // closed and replaced at each change
 	work       sync.WaitGroup
 	rand       *rand.Rand
+	trouble    *rand.Rand // what faults draw from, so that they leave the rest as it is
 	services   map[string]*service
 	jobs       map[string]*job
 	operations map[string]*operation
@@ -61,8 +63,11 @@ type Cloud struct {
 	logs       logStore
 	listCalls  []time.Time // of the last minute, for the quota
 	listed     int         // ListLogEntries calls ever
+	tails      map[*tailSession]bool
+	tailed     allowance
 	journal    []Call
 	faults     []*Fault
+	unguarded  bool // see IgnorePreconditions
 }
 
 // New returns a cloud without services. End it with Close.
@@ -83,17 +88,22 @@ func New(cfg Config) *Cloud {
 		done:       make(chan struct{}),
 		changed:    make(chan struct{}),
 		rand:       rand.New(rand.NewPCG(cfg.Seed, 1)),
+		trouble:    rand.New(rand.NewPCG(cfg.Seed, 3)),
 		services:   map[string]*service{},
 		jobs:       map[string]*job{},
 		operations: map[string]*operation{},
 		behaviors:  map[string]Behavior{},
 		tokens:     map[string]string{},
+		tails:      map[*tailSession]bool{},
 	}
 }
 
 // Server returns a gRPC server with every API of the cloud on it. The caller serves and stops it.
 func (c *Cloud) Server(opts ...grpc.ServerOption) *grpc.Server {
-	own := []grpc.ServerOption{grpc.ChainUnaryInterceptor(c.intercept), grpc.Creds(cuttable())}
+	own := []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(c.intercept), grpc.ChainStreamInterceptor(c.interceptStream),
+		grpc.UnknownServiceHandler(notFound), grpc.Creds(findable()),
+	}
 	srv := grpc.NewServer(append(own, opts...)...)
 	runpb.RegisterServicesServer(srv, servicesServer{cloud: c})
 	runpb.RegisterRevisionsServer(srv, revisionsServer{cloud: c})
@@ -119,7 +129,8 @@ func (c *Cloud) Start(ctx context.Context) {
 	c.work.Go(func() { c.generateTraffic(ctx) })
 }
 
-// Close ends traffic, operations, listeners and connections and waits for every goroutine of the cloud.
+// Close ends traffic, operations, listeners and connections and waits for every goroutine of the cloud. Stop
+// its server first: a session of TailLogEntries whose client does not read ends no other way.
 func (c *Cloud) Close() {
 	c.mu.Lock()
 	if !c.closed {

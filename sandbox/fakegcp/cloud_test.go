@@ -20,10 +20,7 @@ import (
 	"github.com/googleapis/gax-go/v2"
 	"go.uber.org/goleak"
 	"google.golang.org/api/iterator"
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
@@ -121,13 +118,7 @@ func (w *world) serve() (stop func()) {
 	srv := w.cloud.Server()
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
-	opts := []option.ClientOption{
-		option.WithEndpoint("passthrough:///gcp.test:443"), option.WithoutAuthentication(), option.WithTelemetryDisabled(),
-		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
-		option.WithGRPCDialOption(grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
-			return w.network.Dial(ctx, "tcp", addr)
-		})),
-	}
+	opts := w.options()
 	var errs [5]error
 	w.services, errs[0] = run.NewServicesClient(w.t.Context(), opts...)
 	w.revisions, errs[1] = run.NewRevisionsClient(w.t.Context(), opts...)
@@ -146,6 +137,10 @@ func (w *world) serve() (stop func()) {
 		srv.Stop()
 		<-served
 	}
+}
+
+func (w *world) dial(ctx context.Context, addr string) (net.Conn, error) {
+	return w.network.Dial(ctx, "tcp", addr)
 }
 
 func (w *world) service() *runpb.Service {
@@ -215,8 +210,14 @@ func (w *world) shift(targets ...*runpb.TrafficTarget) *runpb.Service {
 // entries lists every entry that matches, over all pages.
 func (w *world) entries(filter string) []*loggingpb.LogEntry {
 	w.t.Helper()
+	return w.entriesBy(1000, filter)
+}
+
+// entriesBy is entries with pages of a size.
+func (w *world) entriesBy(size int32, filter string) []*loggingpb.LogEntry {
+	w.t.Helper()
 	it := w.logs.ListLogEntries(w.t.Context(), &loggingpb.ListLogEntriesRequest{
-		ResourceNames: []string{"projects/" + project}, Filter: filter, PageSize: 1000,
+		ResourceNames: []string{"projects/" + project}, Filter: filter, PageSize: size,
 	})
 	var out []*loggingpb.LogEntry
 	for {

@@ -13,6 +13,7 @@ import (
 type State struct {
 	Services []ServiceState `json:"services"`
 	Jobs     []JobState     `json:"jobs"`
+	Tails    int            `json:"tails"` // open TailLogEntries sessions
 }
 
 // ServiceState is one service; Traffic is what is in effect, not what is asked for.
@@ -71,7 +72,7 @@ type ExecutionState struct {
 func (c *Cloud) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := State{Services: []ServiceState{}, Jobs: []JobState{}}
+	out := State{Services: []ServiceState{}, Jobs: []JobState{}, Tails: len(c.tails)}
 	for _, svc := range sorted(c.services) {
 		out.Services = append(out.Services, svc.state())
 	}

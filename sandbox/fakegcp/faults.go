@@ -1,27 +1,19 @@
 package fakegcp
 
 import (
-	"context"
+	"cmp"
 	"fmt"
 	"math"
-	"net"
-	"net/http"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/peer"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// Kinds of faults.
+// Kinds of faults. The first group meets calls, the second the log entries that are written.
 const (
 	FaultError           = "error"             // not applied; answered with Code
 	FaultRateLimit       = "429"               // not applied; RESOURCE_EXHAUSTED
@@ -29,28 +21,78 @@ const (
 	FaultAppliedButError = "applied_but_error" // applied, yet answered with Code
 	FaultDisconnect      = "disconnect"        // not applied; the connection is cut
 	FaultNeverEnds       = "never_ends"        // UpdateService alone: applied, and its operation goes on for ever
+	FaultLatency         = "latency"           // applied at once and answered late; goes with whatever else the call meets
+	FaultDrop            = "drop"              // not applied; UNAVAILABLE, as when a stream is reset
+	FaultHalfOpen        = "half_open"         // not applied; its connection stays open and carries nothing any more
+	FaultTruncated       = "truncated"         // lists: the page ends early, its token goes on; Registry: half of the body
+	FaultBadToken        = "bad_token"         // lists: the page's token is refused by the next call
+	FaultCrash           = "crash_after_ready" // UpdateService alone: what it deploys becomes ready and exits after Seconds
+
+	FaultDuplicate = "duplicate" // the entry comes twice, with one insertId
+	FaultLate      = "late"      // the entry is received that much later, hence after younger ones
+	FaultSkew      = "skew"      // the entry's timestamp is Seconds off, negative ones backwards
 )
 
-// Fault makes the next calls of a method go wrong.
+// Distributions of the Seconds of latency and late.
+const (
+	Fixed     = "fixed"     // always Seconds
+	Uniform   = "uniform"   // from From to Seconds
+	Lognormal = "lognormal" // median Seconds, Sigma of its logarithm
+)
+
+// Fault makes the next calls of a method, or the next log entries, go wrong. What is drawn at random is
+// drawn from the cloud's seed. Times are real ones, but for that of a crash: Config.Speed divides only what
+// happens in the cloud.
 type Fault struct {
-	Method string `json:"method"`          // "UpdateService"; empty or "*" means every method; "Registry" is the registry's HTTP
+	// Method is that of the calls: "UpdateService"; empty or "*" means every method; "Registry" is the
+	// registry's HTTP, "Log" the entries as they are written.
+	Method string `json:"method"`
 	Kind   string `json:"kind"`            // one of the Fault constants
 	Code   string `json:"code,omitempty"`  // gRPC status, "UNAVAILABLE" if left out
-	Count  int    `json:"count,omitempty"` // how many calls; 0 means one, negative all from now on
+	Count  int    `json:"count,omitempty"` // how many calls or entries; 0 means one, negative all from now on
+	// Share is the part of the fitting calls or entries that meet the fault, 0 to 1; left out, all of them.
+	Share float64 `json:"share,omitempty"`
 	// RetryAfter, in seconds, goes with a 429 as google.rpc.RetryInfo.
 	RetryAfter float64 `json:"retry_after,omitempty"`
+
+	Seconds      float64 `json:"seconds,omitempty"`      // of latency, late, skew and crash_after_ready
+	Distribution string  `json:"distribution,omitempty"` // of Seconds; fixed if left out
+	From         float64 `json:"from,omitempty"`         // least seconds of a uniform distribution
+	Sigma        float64 `json:"sigma,omitempty"`        // of a lognormal one
 }
 
-// Fault queues a fault. Of several that fit a call, the oldest counts.
+const (
+	registryMethod = "Registry"
+	logMethod      = "Log"
+	longestDelay   = time.Hour // of a drawn one
+)
+
+// faultKinds is every kind with what it can be a fault of; nil: any call.
+func faultKinds() []struct {
+	kind string
+	fits func(method string) bool
+} {
+	call := func(method string) bool { return method != logMethod }
+	only := func(want ...string) func(string) bool {
+		return func(method string) bool { return slices.Contains(want, method) }
+	}
+	lists := func(method string) bool { return strings.HasPrefix(method, "List") }
+	return []struct {
+		kind string
+		fits func(method string) bool
+	}{
+		{FaultError, call}, {FaultRateLimit, call}, {FaultTimeout, call}, {FaultAppliedButError, call},
+		{FaultDisconnect, call}, {FaultNeverEnds, only("UpdateService")}, {FaultLatency, call}, {FaultDrop, call},
+		{FaultHalfOpen, func(method string) bool { return call(method) && method != registryMethod }},
+		{FaultTruncated, func(method string) bool { return lists(method) || method == registryMethod }},
+		{FaultBadToken, lists}, {FaultCrash, only("UpdateService")},
+		{FaultDuplicate, only(logMethod)}, {FaultLate, only(logMethod)}, {FaultSkew, only(logMethod)},
+	}
+}
+
+// Fault queues a fault. Of several that fit a call, the oldest counts, and the oldest latency beside it.
 func (c *Cloud) Fault(f Fault) error {
-	kinds := []string{FaultError, FaultRateLimit, FaultTimeout, FaultAppliedButError, FaultDisconnect, FaultNeverEnds}
-	if !slices.Contains(kinds, f.Kind) {
-		return fmt.Errorf("fault kind %q: want one of %s", f.Kind, strings.Join(kinds, ", "))
-	}
-	if f.Kind == FaultNeverEnds && f.Method != "UpdateService" {
-		return fmt.Errorf("fault kind %q: want the method UpdateService", f.Kind)
-	}
-	if _, err := f.code(); err != nil {
+	if err := f.check(); err != nil {
 		return err
 	}
 	if f.Count == 0 {
@@ -60,6 +102,38 @@ func (c *Cloud) Fault(f Fault) error {
 	defer c.mu.Unlock()
 	c.faults = append(c.faults, &f)
 	return nil
+}
+
+func (f Fault) check() error {
+	var kinds []string
+	for _, k := range faultKinds() {
+		if k.kind == f.Kind {
+			if !k.fits(f.Method) {
+				return fmt.Errorf("fault kind %q: %q is no method that it fits", f.Kind, f.Method)
+			}
+			return f.checkNumbers()
+		}
+		kinds = append(kinds, k.kind)
+	}
+	return fmt.Errorf("fault kind %q: want one of %s", f.Kind, strings.Join(kinds, ", "))
+}
+
+func (f Fault) checkNumbers() error {
+	timed := slices.Contains([]string{FaultLatency, FaultLate, FaultCrash}, f.Kind)
+	switch {
+	case timed && !(f.Seconds > 0), f.Kind == FaultSkew && f.Seconds == 0:
+		return fmt.Errorf("fault kind %q: seconds %v is no time; say how long", f.Kind, f.Seconds)
+	case math.Abs(f.Seconds) > longestDelay.Seconds():
+		return fmt.Errorf("seconds %v: want at most %v", f.Seconds, longestDelay.Seconds())
+	case !(f.Share >= 0 && f.Share <= 1):
+		return fmt.Errorf("share %v is not within 0 to 1", f.Share)
+	case !slices.Contains([]string{"", Fixed, Uniform, Lognormal}, f.Distribution):
+		return fmt.Errorf("distribution %q: want one of %s, %s, %s", f.Distribution, Fixed, Uniform, Lognormal)
+	case !(f.From >= 0 && f.From <= max(f.Seconds, 0)), !(f.Sigma >= 0):
+		return fmt.Errorf("from %v, sigma %v: want from within 0 to seconds, and sigma not negative", f.From, f.Sigma)
+	}
+	_, err := f.code()
+	return err
 }
 
 func (f Fault) code() (codes.Code, error) {
@@ -73,13 +147,31 @@ func (f Fault) code() (codes.Code, error) {
 	return code, nil
 }
 
-// takeFault returns the fault that the call meets, or nil.
+// takeFault returns the fault that the call meets, latency aside, or nil.
 func (c *Cloud) takeFault(method string) *Fault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.take(method, false)
+}
+
+// takeLatency returns how late the call is answered.
+func (c *Cloud) takeLatency(method string) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.take(method, true); f != nil {
+		return f.draw(c.trouble)
+	}
+	return 0
+}
+
+// take finds the oldest fault for the method and uses one of its count. The caller holds the lock.
+func (c *Cloud) take(method string, latency bool) *Fault {
 	for i, f := range c.faults {
-		every := (f.Method == "" || f.Method == "*") && method != registryMethod
-		if !every && f.Method != method {
+		every := (f.Method == "" || f.Method == "*") && method != registryMethod && method != logMethod
+		if !every && f.Method != method || (f.Kind == FaultLatency) != latency {
+			continue
+		}
+		if f.Share > 0 && c.trouble.Float64() >= f.Share {
 			continue
 		}
 		if f.Count--; f.Count == 0 {
@@ -90,126 +182,14 @@ func (c *Cloud) takeFault(method string) *Fault {
 	return nil
 }
 
-// suffer runs a call under a fault.
-func (c *Cloud) suffer(ctx context.Context, f *Fault, req any, handler grpc.UnaryHandler) (any, error) {
-	switch f.Kind {
-	case FaultRateLimit:
-		return nil, f.rateLimited()
-	case FaultTimeout:
-		select {
-		case <-ctx.Done():
-			return nil, status.FromContextError(ctx.Err()).Err()
-		case <-c.done:
-			return nil, status.Error(codes.Unavailable, "the server is shutting down")
-		}
-	case FaultDisconnect:
-		cut(ctx)
-		return nil, status.Error(codes.Unavailable, "the connection was cut")
-	case FaultNeverEnds:
-		return handler(context.WithValue(ctx, neverEndsKey{}, true), req)
-	case FaultAppliedButError:
-		if _, err := handler(ctx, req); err != nil {
-			return nil, err
-		}
+// draw returns a time from the fault's distribution.
+func (f *Fault) draw(from *rand.Rand) time.Duration {
+	seconds := f.Seconds
+	switch cmp.Or(f.Distribution, Fixed) {
+	case Uniform:
+		seconds = f.From + (f.Seconds-f.From)*from.Float64()
+	case Lognormal:
+		seconds = f.Seconds * math.Exp(f.Sigma*from.NormFloat64())
 	}
-	code, err := f.code()
-	if err != nil {
-		return nil, err
-	}
-	return nil, status.Error(code, "injected fault")
-}
-
-type neverEndsKey struct{}
-
-func neverEnds(ctx context.Context) bool { return ctx.Value(neverEndsKey{}) != nil }
-
-const registryMethod = "Registry"
-
-// sufferHTTP answers a request to the registry under a fault. Nothing is applied there, so that
-// applied_but_error is an error like any other.
-func (c *Cloud) sufferHTTP(w http.ResponseWriter, r *http.Request, f *Fault) {
-	switch f.Kind {
-	case FaultTimeout:
-		select {
-		case <-r.Context().Done():
-		case <-c.done:
-		}
-		return
-	case FaultDisconnect:
-		panic(http.ErrAbortHandler)
-	case FaultRateLimit:
-		if f.RetryAfter > 0 {
-			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter))))
-		}
-		w.WriteHeader(http.StatusTooManyRequests)
-		return
-	}
-	code, err := f.code()
-	if err != nil {
-		code = codes.Unavailable
-	}
-	w.WriteHeader(httpStatus(code))
-}
-
-// httpStatus is a gRPC code in HTTP, as in https://cloud.google.com/apis/design/errors#http_mapping.
-func httpStatus(code codes.Code) int {
-	switch code {
-	case codes.NotFound:
-		return http.StatusNotFound
-	case codes.PermissionDenied:
-		return http.StatusForbidden
-	case codes.Unauthenticated:
-		return http.StatusUnauthorized
-	case codes.ResourceExhausted:
-		return http.StatusTooManyRequests
-	case codes.Internal:
-		return http.StatusInternalServerError
-	}
-	return http.StatusServiceUnavailable
-}
-
-func (f Fault) rateLimited() error {
-	st := status.New(codes.ResourceExhausted, "Quota exceeded; try again later")
-	if f.RetryAfter <= 0 {
-		return st.Err()
-	}
-	delay := durationpb.New(time.Duration(f.RetryAfter * float64(time.Second)))
-	detailed, err := st.WithDetails(&errdetails.RetryInfo{RetryDelay: delay})
-	if err != nil {
-		return st.Err()
-	}
-	return detailed.Err()
-}
-
-// cuttable returns credentials without security whose connections the disconnect fault can find.
-func cuttable() credentials.TransportCredentials {
-	return cuttableCredentials{insecure.NewCredentials()}
-}
-
-type cuttableCredentials struct {
-	credentials.TransportCredentials
-}
-
-func (t cuttableCredentials) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	conn, info, err := t.TransportCredentials.ServerHandshake(conn)
-	return conn, connInfo{AuthInfo: info, conn: conn}, err
-}
-
-func (t cuttableCredentials) Clone() credentials.TransportCredentials {
-	return cuttableCredentials{t.TransportCredentials.Clone()}
-}
-
-type connInfo struct {
-	credentials.AuthInfo
-	conn net.Conn
-}
-
-func cut(ctx context.Context) {
-	p, ok := peer.FromContext(ctx)
-	if !ok {
-		return
-	}
-	if info, ok := p.AuthInfo.(connInfo); ok {
-		_ = info.conn.Close()
-	}
+	return time.Duration(min(seconds, longestDelay.Seconds()) * float64(time.Second))
 }

@@ -2,7 +2,6 @@ package fakegcp
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -11,7 +10,6 @@ import (
 
 	"cloud.google.com/go/logging/apiv2/loggingpb"
 	"cloud.google.com/go/run/apiv2/runpb"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -54,62 +52,21 @@ func (c *Cloud) isDenied(permission string) bool {
 // denied is isDenied for who holds the lock.
 func (c *Cloud) denied(permission string) bool { return slices.Contains(c.cfg.Denied, permission) }
 
-// requires names the permission without which a call is refused.
+// requires names the permission without which a call is refused, as in https://cloud.google.com/run/docs/reference/iam/permissions
+// and https://cloud.google.com/logging/docs/access-control.
 func requires(method string) string {
-	switch method {
-	case "UpdateService":
-		return "run.services.update"
-	case "GetService":
-		return "run.services.get"
-	case "GetRevision":
-		return "run.revisions.get"
-	case "ListRevisions":
-		return "run.revisions.list"
-	case "GetJob":
-		return "run.jobs.get"
-	case "UpdateJob":
-		return "run.jobs.update"
-	case "RunJob":
-		return "run.jobs.run"
-	case "CancelExecution":
-		return "run.executions.cancel"
-	case "ListLogEntries":
-		return "logging.logEntries.list"
-	}
-	return ""
+	return map[string]string{
+		"GetService": "run.services.get", "ListServices": "run.services.list", "UpdateService": "run.services.update",
+		"GetRevision": "run.revisions.get", "ListRevisions": "run.revisions.list",
+		"GetJob": "run.jobs.get", "ListJobs": "run.jobs.list", "UpdateJob": "run.jobs.update", "RunJob": "run.jobs.run",
+		"GetExecution": "run.executions.get", "ListExecutions": "run.executions.list", "CancelExecution": "run.executions.cancel",
+		"GetOperation": "run.operations.get", "ListOperations": "run.operations.list", "DeleteOperation": "run.operations.delete",
+		"ListLogEntries": "logging.logEntries.list", "TailLogEntries": "logging.logEntries.list",
+	}[method]
 }
 
-// intercept checks permissions, injects faults and keeps the journal.
-func (c *Cloud) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	call := Call{Time: time.Now(), Method: lastPart(info.FullMethod)}
-	if m, ok := req.(proto.Message); ok {
-		call.Request, call.Summary = requestJSON(m), summary(call.Method, m)
-	}
-	res, err := c.answer(ctx, &call, req, handler)
-	call.Outcome = "OK"
-	if err != nil {
-		call.Outcome = canonical(status.Code(err)) + ": " + status.Convert(err).Message()
-	}
-	c.log.DebugContext(ctx, "cloud call", "method", call.Method, "outcome", call.Outcome, "summary", call.Summary)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.journal) == longestJournal {
-		c.journal = slices.Delete(c.journal, 0, longestJournal/10)
-	}
-	c.journal = append(c.journal, call)
-	c.notify()
-	return res, err
-}
-
-func (c *Cloud) answer(ctx context.Context, call *Call, req any, handler grpc.UnaryHandler) (any, error) {
-	if permission := requires(call.Method); permission != "" && c.isDenied(permission) {
-		return nil, status.Errorf(codes.PermissionDenied, "Permission '%s' denied on resource (or it may not exist).", permission)
-	}
-	if f := c.takeFault(call.Method); f != nil {
-		call.Fault = f.Kind
-		return c.suffer(ctx, f, req, handler)
-	}
-	return handler(ctx, req)
+func missing(permission string) error {
+	return status.Errorf(codes.PermissionDenied, "Permission '%s' denied on resource (or it may not exist).", permission)
 }
 
 // canonical is the status code's name as the APIs write it: FAILED_PRECONDITION.
@@ -183,6 +140,8 @@ func summary(method string, m proto.Message) string {
 		return "set " + lastPart(req.GetJob().GetName()) + imageSummary(req.GetJob().GetTemplate().GetTemplate().GetContainers())
 	case *loggingpb.ListLogEntriesRequest:
 		return fmt.Sprintf("list %s, page of %d", req.GetFilter(), req.GetPageSize())
+	case *loggingpb.TailLogEntriesRequest:
+		return fmt.Sprintf("tail %s, buffered for %v", req.GetFilter(), bufferWindow(req))
 	case interface{ GetName() string }:
 		return method + " " + lastPart(req.GetName())
 	case interface{ GetParent() string }:

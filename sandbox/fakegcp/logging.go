@@ -11,15 +11,21 @@ import (
 	"time"
 
 	"cloud.google.com/go/logging/apiv2/loggingpb"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
+// Limits of entries.list, https://cloud.google.com/logging/quotas and
+// https://cloud.google.com/logging/docs/reference/v2/rest/v2/entries/list.
 const (
-	usualPage   = 50
-	largestPage = 1000
-	googleQuota = 60 // entries.list calls a minute a project
-	emptyEvery  = 7  // one list call in this many that starts a list returns no entries, only a token
+	usualPage     = 50
+	largestPage   = 1000
+	mostResources = 100
+	longestFilter = 20_000 // characters
+	googleQuota   = 60     // calls a minute a project
+	tokenLifetime = 24 * time.Hour
+	emptyEvery    = 7 // one call in this many that starts a list returns no entries, only a token
 )
 
 type loggingServer struct {
@@ -29,20 +35,25 @@ type loggingServer struct {
 
 // ListLogEntries is entries.list: an entry shows from its receiveTimestamp on, and now and then a page is
 // empty though the list goes on.
-func (s loggingServer) ListLogEntries(_ context.Context, req *loggingpb.ListLogEntriesRequest) (*loggingpb.ListLogEntriesResponse, error) {
+func (s loggingServer) ListLogEntries(ctx context.Context, req *loggingpb.ListLogEntriesRequest) (*loggingpb.ListLogEntriesResponse, error) {
 	c := s.cloud
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	if err := c.spendQuota(now); err != nil {
-		return nil, err
+	if !isAgain(ctx) {
+		if err := c.spendQuota(now); err != nil {
+			return nil, err
+		}
 	}
-	query, err := c.logQuery(req)
+	query, err := c.logQuery(req, now)
 	if err != nil {
 		return nil, err
 	}
 	for _, svc := range sorted(c.services) {
 		svc.catchUp(now)
+	}
+	if isAgain(ctx) {
+		return c.listPage(query, now), nil
 	}
 	c.listed++
 	if query.after == nil && c.listed%emptyEvery == 0 {
@@ -58,11 +69,32 @@ func (c *Cloud) spendQuota(now time.Time) error {
 	}
 	c.listCalls = slices.DeleteFunc(c.listCalls, func(t time.Time) bool { return now.Sub(t) >= time.Minute })
 	if len(c.listCalls) >= quota {
-		return status.Error(codes.ResourceExhausted,
-			"Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute' of service 'logging.googleapis.com'")
+		return c.overQuota(quota)
 	}
 	c.listCalls = append(c.listCalls, now)
 	return nil
+}
+
+// overQuota is the error as Cloud Logging writes it, for example in https://github.com/googleapis/java-logging/issues/1024
+// and, with its details, in https://github.com/DefangLabs/defang/issues/1268.
+func (c *Cloud) overQuota(quota int) error {
+	const consumer = "1234567890"
+	st := status.New(codes.ResourceExhausted, "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute' "+
+		"of service 'logging.googleapis.com' for consumer 'project_number:"+consumer+"'.")
+	detailed, err := st.WithDetails(
+		&errdetails.ErrorInfo{Reason: "RATE_LIMIT_EXCEEDED", Domain: "googleapis.com", Metadata: map[string]string{
+			"consumer": "projects/" + consumer, "service": "logging.googleapis.com",
+			"quota_metric": "logging.googleapis.com/read_requests", "quota_limit": "ReadRequestsPerMinutePerProject",
+			"quota_limit_value": fmt.Sprint(quota), "quota_location": "global", "quota_unit": "1/min/{project}",
+		}},
+		&errdetails.Help{Links: []*errdetails.Help_Link{{
+			Description: "Request a higher quota limit.", Url: "https://cloud.google.com/docs/quotas/help/request_increase",
+		}}},
+	)
+	if err != nil {
+		return st.Err()
+	}
+	return detailed.Err()
 }
 
 // logQuery is a list request, checked and parsed.
@@ -71,7 +103,8 @@ type logQuery struct {
 	size       int
 	descending bool
 	after      *position // where the page before ended; nil on the first
-	checksum   uint32    // of what must stay the same from page to page
+	asked      time.Time
+	checksum   uint32 // of what must stay the same from page to page
 }
 
 // position is a place between records.
@@ -80,25 +113,17 @@ type position struct {
 	id uint64
 }
 
-func (c *Cloud) logQuery(req *loggingpb.ListLogEntriesRequest) (*logQuery, error) {
-	if len(req.GetResourceNames()) == 0 {
-		return nil, status.Error(codes.InvalidArgument, "resource_names: at least one is required")
+func (c *Cloud) logQuery(req *loggingpb.ListLogEntriesRequest, now time.Time) (*logQuery, error) {
+	if err := c.checkResources(req.GetResourceNames()); err != nil {
+		return nil, err
 	}
-	for _, name := range req.GetResourceNames() {
-		if own := "projects/" + c.cfg.Project; name != own && !strings.HasPrefix(name, own+"/") {
-			return nil, status.Errorf(codes.NotFound, "resource_names: %q is not of this cloud, which is %s", name, own)
-		}
-	}
-	parsed, err := parseFilter(req.GetFilter(), c.cfg.Project)
+	parsed, err := c.parseLogFilter(req.GetFilter())
 	if err != nil {
-		return nil, status.Errorf(codes.InvalidArgument, "Unparseable filter: %v", err)
+		return nil, err
 	}
-	q := &logQuery{filter: parsed, size: min(int(req.GetPageSize()), largestPage)}
-	switch {
-	case q.size < 0:
-		return nil, status.Error(codes.InvalidArgument, "page_size must not be negative")
-	case q.size == 0:
-		q.size = usualPage
+	q := &logQuery{filter: parsed, size: cmp.Or(int(req.GetPageSize()), usualPage), asked: now}
+	if q.size < 0 || q.size > largestPage {
+		return nil, status.Errorf(codes.InvalidArgument, "page_size %d: want 1 to %d", q.size, largestPage)
 	}
 	switch strings.TrimSpace(req.GetOrderBy()) {
 	case "", "timestamp", "timestamp asc":
@@ -114,22 +139,26 @@ func (c *Cloud) logQuery(req *loggingpb.ListLogEntriesRequest) (*logQuery, error
 }
 
 func (q *logQuery) token(p position) string {
-	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%08x.%d.%d", q.checksum, p.at, p.id))
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%08x.%d.%d.%d", q.checksum, q.asked.Unix(), p.at, p.id))
 }
 
-// resume reads the page token; it is good only for the request that got it.
+// resume reads the page token; it is good only for the request that got it, and for a day.
 func (q *logQuery) resume(token string) error {
 	if token == "" {
 		return nil
 	}
 	var sum uint32
+	var issued int64
 	var p position
 	text, err := base64.RawURLEncoding.DecodeString(token)
 	if err == nil {
-		_, err = fmt.Sscanf(string(text), "%08x.%d.%d", &sum, &p.at, &p.id)
+		_, err = fmt.Sscanf(string(text), "%08x.%d.%d.%d", &sum, &issued, &p.at, &p.id)
 	}
 	if err != nil || sum != q.checksum {
-		return status.Error(codes.InvalidArgument, "page_token does not match the request")
+		return status.Error(codes.InvalidArgument, "page_token doesn't match arguments from the request")
+	}
+	if q.asked.Sub(time.Unix(issued, 0)) > tokenLifetime {
+		return status.Error(codes.InvalidArgument, "page_token has expired")
 	}
 	q.after = &p
 	return nil

@@ -1,14 +1,17 @@
 package fakegcp_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/logging/apiv2/loggingpb"
 	"cloud.google.com/go/run/apiv2/runpb"
+	"github.com/googleapis/gax-go/v2/apierror"
 	logtypepb "google.golang.org/genproto/googleapis/logging/type"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -174,6 +177,16 @@ func TestListRefused(t *testing.T) {
 		w.wantCode(list(&loggingpb.ListLogEntriesRequest{ResourceNames: own, Filter: `severity>=`}), codes.InvalidArgument)
 		w.wantCode(list(&loggingpb.ListLogEntriesRequest{ResourceNames: own, OrderBy: "severity"}), codes.InvalidArgument)
 		w.wantCode(list(&loggingpb.ListLogEntriesRequest{ResourceNames: own, PageToken: "bm9uZQ"}), codes.InvalidArgument)
+		w.wantCode(list(&loggingpb.ListLogEntriesRequest{ResourceNames: own, PageSize: 1001}), codes.InvalidArgument)
+		w.wantCode(list(&loggingpb.ListLogEntriesRequest{ResourceNames: own, PageSize: -1}), codes.InvalidArgument)
+		w.wantCode(list(&loggingpb.ListLogEntriesRequest{ResourceNames: own, Filter: strings.Repeat("x", 20001)}), codes.InvalidArgument)
+		w.wantCode(list(&loggingpb.ListLogEntriesRequest{ResourceNames: slices.Repeat(own, 101)}), codes.InvalidArgument)
+		it := w.logs.ListLogEntries(t.Context(), &loggingpb.ListLogEntriesRequest{ResourceNames: own})
+		_, token, err := it.InternalFetch(10, "")
+		w.must(err)
+		w.must(w.cloud.Traffic(fakegcp.TrafficRequest{Service: backend, RPS: new(0.0)}))
+		time.Sleep(25 * time.Hour)
+		w.wantCode(list(&loggingpb.ListLogEntriesRequest{ResourceNames: own, PageToken: token}), codes.InvalidArgument)
 	})
 }
 
@@ -187,7 +200,12 @@ func TestQuota(t *testing.T) {
 		for range 3 {
 			w.must(list())
 		}
-		w.wantCode(list(), codes.ResourceExhausted)
+		err := list()
+		w.wantCode(err, codes.ResourceExhausted)
+		var told *apierror.APIError
+		if !errors.As(err, &told) || told.Reason() != "RATE_LIMIT_EXCEEDED" || told.Metadata()["quota_limit_value"] != "3" {
+			t.Errorf("error %v", err)
+		}
 		time.Sleep(time.Minute)
 		w.must(list())
 	})

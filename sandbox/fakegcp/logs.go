@@ -36,6 +36,7 @@ type logStore struct {
 type record struct {
 	at, received int64 // Unix time in nanoseconds
 	id           uint64
+	insert       uint64 // of the entry that this one repeats; 0: it repeats none
 	log          string
 	source       *source
 	severity     logtypepb.LogSeverity
@@ -90,9 +91,10 @@ func (r *record) compare(at int64, id uint64) int {
 	return cmp.Or(cmp.Compare(r.at, at), cmp.Compare(r.id, id))
 }
 
-// insertID is unique and ascends with the order of writing.
+// insertID ascends with the order of writing; it is unique but for entries that come twice.
 func (r *record) insertID() string {
-	return fmt.Sprintf("%016x%08x", r.id, uint32(r.id*2654435761))
+	n := cmp.Or(r.insert, r.id)
+	return fmt.Sprintf("%016x%08x", n, uint32(n*2654435761))
 }
 
 func (c *Cloud) logName(log string) string {

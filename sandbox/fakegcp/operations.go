@@ -111,7 +111,7 @@ func (s operationsServer) WaitOperation(ctx context.Context, req *lropb.WaitOper
 	case <-ctx.Done():
 		return nil, status.FromContextError(ctx.Err()).Err()
 	case <-s.cloud.done:
-		return nil, status.Error(codes.Unavailable, "the server is shutting down")
+		return nil, shuttingDown()
 	}
 	s.cloud.mu.Lock()
 	defer s.cloud.mu.Unlock()

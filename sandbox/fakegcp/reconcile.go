@@ -1,6 +1,7 @@
 package fakegcp
 
 import (
+	"slices"
 	"time"
 
 	"cloud.google.com/go/run/apiv2/runpb"
@@ -38,10 +39,13 @@ func (s *service) reconcile(op *operation, rev *revision, generation int64) {
 		now := time.Now()
 		s.cloud.settle(rev, now)
 		if rev.outcome == failed {
-			s.failed(op, generation, rev, now)
+			s.failed(op, generation, rev, configurationsReady, now)
 			return
 		}
 		s.proto.LatestReadyRevision = rev.proto.GetName()
+		if generation == s.proto.GetGeneration() {
+			s.setCondition(configurationsReady, &runpb.Condition{State: runpb.Condition_CONDITION_SUCCEEDED}, now)
+		}
 		s.cloud.after(trafficLatency, func() { s.shift(op, generation) })
 	})
 }
@@ -55,7 +59,7 @@ func (s *service) shift(op *operation, generation int64) {
 			return
 		}
 		if rev.outcome == failed {
-			s.failed(op, generation, rev, now)
+			s.failed(op, generation, rev, routesReady, now)
 			return
 		}
 	}
@@ -153,40 +157,63 @@ func (s *service) routed(rev *revision) bool {
 	return false
 }
 
-func (s *service) reconciling(now time.Time) {
+// The conditions of a service: its Ready is the terminal one, the others are those of its two parts.
+const (
+	routesReady         = "RoutesReady"
+	configurationsReady = "ConfigurationsReady"
+)
+
+// reconciling notes that the service is on its way; without a new revision, its configuration stays as it was.
+func (s *service) reconciling(newRevision bool, now time.Time) {
 	s.proto.Reconciling = true
-	s.setConditions(&runpb.Condition{State: runpb.Condition_CONDITION_RECONCILING}, now)
+	for _, kind := range []string{conditionReady, routesReady, configurationsReady} {
+		if kind != configurationsReady || newRevision {
+			s.setCondition(kind, &runpb.Condition{State: runpb.Condition_CONDITION_RECONCILING}, now)
+		}
+	}
 }
 
 // succeeded notes that the service has reached generation.
 func (s *service) succeeded(generation int64, now time.Time) {
 	s.proto.Reconciling = s.pending > 0
 	s.proto.ObservedGeneration = max(s.proto.GetObservedGeneration(), generation)
-	if generation == s.proto.GetGeneration() {
-		s.setConditions(&runpb.Condition{State: runpb.Condition_CONDITION_SUCCEEDED}, now)
+	if generation != s.proto.GetGeneration() {
+		return
+	}
+	for _, kind := range []string{conditionReady, routesReady, configurationsReady} {
+		s.setCondition(kind, &runpb.Condition{State: runpb.Condition_CONDITION_SUCCEEDED}, now)
 	}
 }
 
-// failed ends an operation because rev cannot serve. Traffic statuses, the latest ready revision and the
-// observed generation stay as they were, as the API documents.
-func (s *service) failed(op *operation, generation int64, rev *revision, now time.Time) {
+// failed ends an operation because rev cannot serve, which shows in the condition of the part that needs it.
+// Traffic statuses, the latest ready revision and the observed generation stay as they were, as the API
+// documents.
+func (s *service) failed(op *operation, generation int64, rev *revision, part string, now time.Time) {
 	s.pending--
 	s.proto.Reconciling = s.pending > 0
 	if generation == s.proto.GetGeneration() {
-		cond := &runpb.Condition{State: runpb.Condition_CONDITION_FAILED, Message: rev.notReady()}
-		rev.setReason(cond)
-		s.setConditions(cond, now)
+		for _, kind := range []string{conditionReady, routesReady, configurationsReady} {
+			cond := &runpb.Condition{State: runpb.Condition_CONDITION_SUCCEEDED}
+			if kind == conditionReady || kind == part {
+				cond.State, cond.Message = runpb.Condition_CONDITION_FAILED, rev.notReady()
+				rev.setReason(cond)
+			}
+			s.setCondition(kind, cond, now)
+		}
 	}
 	op.fail(codes.FailedPrecondition, rev.notReady())
 }
 
-func (s *service) setConditions(cond *runpb.Condition, now time.Time) {
-	cond.LastTransitionTime = timestamppb.New(now)
-	named := func(kind string) *runpb.Condition {
-		out := proto.CloneOf(cond)
-		out.Type = kind
-		return out
+func (s *service) setCondition(kind string, cond *runpb.Condition, now time.Time) {
+	cond.Type, cond.LastTransitionTime = kind, timestamppb.New(now)
+	if kind == conditionReady {
+		s.proto.TerminalCondition = cond
+		return
 	}
-	s.proto.TerminalCondition = named("Ready")
-	s.proto.Conditions = []*runpb.Condition{named("RoutesReady"), named("ConfigurationsReady")}
+	i := slices.IndexFunc(s.proto.GetConditions(), func(c *runpb.Condition) bool { return c.GetType() == kind })
+	if i < 0 {
+		s.proto.Conditions = append(s.proto.Conditions, cond)
+		return
+	}
+	s.proto.Conditions[i] = cond
 }

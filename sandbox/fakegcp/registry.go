@@ -56,6 +56,9 @@ func newRegistry() http.Handler {
 // its own.
 func (c *Cloud) RegistryHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c.delay(r.Context(), c.takeLatency(registryMethod)) != nil {
+			return
+		}
 		if f := c.takeFault(registryMethod); f != nil {
 			c.sufferHTTP(w, r, f)
 			return

@@ -143,11 +143,73 @@ func (r *revision) notReady() string {
 	return "Revision '" + r.name + "' is not ready and cannot serve traffic. " + r.failure
 }
 
+// The conditions of a revision in the order in which Cloud Run lists them; the later ones come true first.
+const (
+	conditionReady     = "Ready"
+	conditionHealthy   = "ContainerHealthy"
+	conditionImported  = "ContainerReady"
+	conditionResources = "ResourcesAvailable"
+	conditionRetry     = "Retry"
+	conditionActive    = "Active"
+)
+
+// setConditions says how far the revision is. A failure shows at the step that failed: what comes after it
+// has not begun, and what came before it succeeded.
 func (r *revision) setConditions(state runpb.Condition_State, now time.Time) {
-	r.proto.Conditions = nil
-	for _, kind := range []string{"Ready", "ResourcesAvailable", "ContainerHealthy"} {
-		r.proto.Conditions = append(r.proto.Conditions, r.condition(kind, state, now))
+	steps := []string{conditionImported, conditionResources, conditionHealthy}
+	states := []runpb.Condition_State{state, state, state}
+	if state == runpb.Condition_CONDITION_FAILED {
+		at := slices.Index(steps, r.failsAt())
+		for i := range states {
+			switch {
+			case i < at:
+				states[i] = runpb.Condition_CONDITION_SUCCEEDED
+			case i > at:
+				states[i] = runpb.Condition_CONDITION_PENDING
+			}
+		}
 	}
+	retry := &runpb.Condition{
+		Type: conditionRetry, State: runpb.Condition_CONDITION_SUCCEEDED, Severity: runpb.Condition_INFO, LastTransitionTime: timestamppb.New(now),
+		Message: "System will retry after 00:00 from lastTransitionTime for attempt 0.",
+		Reasons: &runpb.Condition_Reason{Reason: runpb.Condition_IMMEDIATE_RETRY},
+	}
+	if state == runpb.Condition_CONDITION_RECONCILING {
+		retry.Message, retry.Reasons = "", &runpb.Condition_Reason{Reason: runpb.Condition_WAITING_FOR_OPERATION}
+	}
+	r.proto.Conditions = []*runpb.Condition{
+		r.condition(conditionReady, state, now), r.condition(conditionHealthy, states[2], now),
+		r.condition(conditionImported, states[0], now), r.condition(conditionResources, states[1], now), retry,
+	}
+}
+
+// failsAt is the step at which the revision's start fails.
+func (r *revision) failsAt() string {
+	switch {
+	case r.missing, r.behavior.PullDenied:
+		return conditionImported
+	case r.behavior.SecretDenied != "":
+		return conditionResources
+	}
+	return conditionHealthy
+}
+
+// seen is the revision as a caller sees it: of one that starts, the image has arrived after a quarter of the
+// time.
+func (r *revision) seen(now time.Time) *runpb.Revision {
+	out := proto.CloneOf(r.proto)
+	took := r.latency() / 4
+	arrived := out.GetCreateTime().AsTime().Add(r.service.cloud.scaled(took))
+	if r.outcome != provisioning || r.failsAt() == conditionImported || now.Before(arrived) {
+		return out
+	}
+	for _, cond := range out.GetConditions() {
+		if cond.GetType() == conditionImported {
+			cond.State, cond.LastTransitionTime = runpb.Condition_CONDITION_SUCCEEDED, timestamppb.New(arrived)
+			cond.Message = "Container image import completed in " + took.String() + "."
+		}
+	}
+	return out
 }
 
 func (r *revision) condition(kind string, state runpb.Condition_State, now time.Time) *runpb.Condition {
@@ -179,7 +241,7 @@ func (r *revision) retire(retired bool, now time.Time) {
 	if r.outcome == provisioning {
 		return
 	}
-	active := &runpb.Condition{Type: "Active", State: runpb.Condition_CONDITION_SUCCEEDED, LastTransitionTime: timestamppb.New(now)}
+	active := &runpb.Condition{Type: conditionActive, State: runpb.Condition_CONDITION_SUCCEEDED, LastTransitionTime: timestamppb.New(now)}
 	if retired {
 		active.State, active.Severity, active.Message = runpb.Condition_CONDITION_FAILED, runpb.Condition_INFO, "Revision retired."
 		active.Reasons = &runpb.Condition_RevisionReason_{RevisionReason: runpb.Condition_RETIRED}
@@ -187,9 +249,9 @@ func (r *revision) retire(retired bool, now time.Time) {
 		readyCond.State, readyCond.Message = runpb.Condition_CONDITION_SUCCEEDED, ""
 		readyCond.Reasons = &runpb.Condition_RevisionReason_{RevisionReason: runpb.Condition_RETIRED}
 	} else if r.outcome == ready {
-		r.proto.Conditions[0] = r.condition("Ready", runpb.Condition_CONDITION_SUCCEEDED, now)
+		r.proto.Conditions[0] = r.condition(conditionReady, runpb.Condition_CONDITION_SUCCEEDED, now)
 	}
-	r.proto.Conditions = append(slices.DeleteFunc(r.proto.Conditions, func(c *runpb.Condition) bool { return c.GetType() == "Active" }), active)
+	r.proto.Conditions = append(slices.DeleteFunc(r.proto.Conditions, func(c *runpb.Condition) bool { return c.GetType() == conditionActive }), active)
 }
 
 // crashLater lets a revision that is ready exit for good, if its image does that. The revision stays ready,
@@ -257,7 +319,7 @@ func (s revisionsServer) GetRevision(_ context.Context, req *runpb.GetRevisionRe
 		return nil, status.Errorf(codes.NotFound, "Resource '%s' of kind 'REVISION' in region '%s' in project '%s' does not exist.",
 			short, s.cloud.cfg.Region, s.cloud.cfg.Project)
 	}
-	return proto.CloneOf(rev.proto), nil
+	return rev.seen(time.Now()), nil
 }
 
 // ListRevisions lists a service's revisions, newest first.
@@ -270,7 +332,7 @@ func (s revisionsServer) ListRevisions(_ context.Context, req *runpb.ListRevisio
 	}
 	var all []*runpb.Revision
 	for _, rev := range slices.Backward(svc.revisions) {
-		all = append(all, proto.CloneOf(rev.proto))
+		all = append(all, rev.seen(time.Now()))
 	}
 	page, next, err := paged(all, req.GetPageSize(), req.GetPageToken())
 	return &runpb.ListRevisionsResponse{Revisions: page, NextPageToken: next}, err

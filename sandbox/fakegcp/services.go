@@ -196,7 +196,7 @@ func (s servicesServer) ListServices(_ context.Context, req *runpb.ListServicesR
 func (s servicesServer) UpdateService(ctx context.Context, req *runpb.UpdateServiceRequest) (*lropb.Operation, error) {
 	s.cloud.mu.Lock()
 	defer s.cloud.mu.Unlock()
-	op, err := s.cloud.updateService(req, author{neverEnds: neverEnds(ctx)}, time.Now())
+	op, err := s.cloud.updateService(req, authorOf(ctx), time.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -202,6 +202,55 @@ func TestFailedStarts(t *testing.T) {
 	}
 }
 
+// Each part of a service, and each step of a revision's start, says how far it is.
+func TestConditionsWhileReconciling(t *testing.T) {
+	states := func(conditions []*runpb.Condition) map[string]runpb.Condition_State {
+		out := map[string]runpb.Condition_State{}
+		for _, c := range conditions {
+			out[c.GetType()] = c.GetState()
+		}
+		return out
+	}
+	const (
+		waiting = runpb.Condition_CONDITION_RECONCILING
+		fine    = runpb.Condition_CONDITION_SUCCEEDED
+		broken  = runpb.Condition_CONDITION_FAILED
+		pending = runpb.Condition_CONDITION_PENDING
+	)
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		want := func(when string, terminal, routes, configurations, healthy, imported runpb.Condition_State) {
+			t.Helper()
+			svc := w.service()
+			rev, err := w.revisions.GetRevision(t.Context(), &runpb.GetRevisionRequest{Name: svc.GetLatestCreatedRevision()})
+			w.must(err)
+			of, start := states(svc.GetConditions()), states(rev.GetConditions())
+			if svc.GetTerminalCondition().GetState() != terminal || of["RoutesReady"] != routes || of["ConfigurationsReady"] != configurations ||
+				start["ContainerHealthy"] != healthy || start["ContainerReady"] != imported {
+				t.Errorf("%s: %v, %v, %v", when, svc.GetTerminalCondition().GetState(), of, start)
+			}
+		}
+		want("before", fine, fine, fine, fine, fine)
+		_, err := w.update(candidate(w.good, "backend-s1-1"), "template", "traffic")
+		w.must(err)
+		want("at once", waiting, waiting, waiting, waiting, waiting)
+		time.Sleep(2 * time.Second)
+		want("with the image there", waiting, waiting, waiting, waiting, fine)
+		time.Sleep(2500 * time.Millisecond)
+		want("when it is ready", waiting, waiting, fine, fine, fine)
+		time.Sleep(2 * time.Second)
+		want("when it is done", fine, fine, fine, fine, fine)
+		_, err = w.update(&runpb.Service{Traffic: []*runpb.TrafficTarget{{Type: byRevision, Revision: stable, Percent: 100}}}, "traffic")
+		w.must(err)
+		want("while traffic moves", waiting, waiting, fine, fine, fine)
+		_, _, err = w.deploy(w.image("crash", fakegcp.Behavior{CrashOnStart: true}), "backend-s2-1")
+		w.wantCode(err, codes.FailedPrecondition)
+		want("after a crash", broken, fine, broken, broken, fine)
+		_, _, err = w.deploy(images+":none", "backend-s3-1")
+		w.wantCode(err, codes.FailedPrecondition)
+		want("without an image", broken, fine, broken, pending, broken)
+	})
+}
+
 func TestOperationsResumeAndWait(t *testing.T) {
 	inBubble(t, func(c *fakegcp.Config) { c.Speed = 2 }, func(t *testing.T, w *world) {
 		op, err := w.update(candidate(w.good, "backend-s1-1"), "template", "traffic")
@@ -260,6 +309,10 @@ func TestAllowMissingCreates(t *testing.T) {
 		_, err := w.services.UpdateService(t.Context(), req)
 		w.wantCode(err, codes.NotFound)
 		req.AllowMissing = true
+		w.cloud.Deny("run.services.create")
+		_, err = w.services.UpdateService(t.Context(), req)
+		w.wantCode(err, codes.PermissionDenied)
+		w.cloud.Deny()
 		op, err := w.services.UpdateService(t.Context(), req)
 		w.must(err)
 		svc, _, err := finish[*runpb.Service, *run.UpdateServiceOperation](w, op)

@@ -181,7 +181,7 @@ func (r *revision) requestLatency(rnd *rand.Rand) time.Duration {
 func (s *service) record(rev *revision, req *request, start time.Time, rnd *rand.Rand) {
 	end := start.Add(req.latency)
 	trace := rnd.Uint64() | 1
-	s.cloud.logs.add(&record{
+	s.cloud.write(&record{
 		at: start.UnixNano(), received: end.Add(lag(rnd)).UnixNano(), log: requestsLog, source: rev.source,
 		severity: severityOf(req.status), request: req, trace: trace,
 	})
@@ -189,7 +189,7 @@ func (s *service) record(rev *revision, req *request, start time.Time, rnd *rand
 	if req.status < 500 || exception == "" {
 		return
 	}
-	s.cloud.logs.add(&record{
+	s.cloud.write(&record{
 		at: end.UnixNano(), received: end.Add(lag(rnd)).UnixNano(), log: stderrLog, source: rev.source,
 		severity: logtypepb.LogSeverity_ERROR, text: traceback(exception), trace: trace,
 	})
@@ -265,7 +265,7 @@ func (c *Cloud) logText(src *source, log string, severity logtypepb.LogSeverity,
 }
 
 func (c *Cloud) logLabelled(src *source, log string, severity logtypepb.LogSeverity, at time.Time, text string, labels map[string]string) {
-	c.logs.add(&record{
+	c.write(&record{
 		at: at.UnixNano(), received: at.Add(lag(c.rand)).UnixNano(), log: log, source: src,
 		severity: severity, text: text, labels: labels,
 	})

@@ -1,6 +1,7 @@
 package fakegcp
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -45,7 +46,7 @@ func (c *Cloud) updateService(req *runpb.UpdateServiceRequest, by author, now ti
 			return nil, err
 		}
 	}
-	if etag := req.GetService().GetEtag(); etag != "" && etag != svc.proto.GetEtag() {
+	if etag := req.GetService().GetEtag(); svc.outdated(etag) {
 		return nil, status.Errorf(codes.Aborted, "Conflict for resource '%s': version '%s' was specified but current version is '%s'.",
 			svc.name, etag, svc.proto.GetEtag())
 	}
@@ -67,13 +68,14 @@ func (c *Cloud) updateService(req *runpb.UpdateServiceRequest, by author, now ti
 	}
 	c.services[svc.name] = svc
 	next.LastModifier = by.account
-	return svc.apply(next, newRevision, by.neverEnds, now), nil
+	return svc.apply(next, newRevision, by, now), nil
 }
 
-// author is who asks for an update, and whether the update is one that Cloud Run never ends.
+// author is who asks for an update, and what a fault makes of it.
 type author struct {
-	account   string // "": the one whose credentials the API's callers have
-	neverEnds bool
+	account    string        // "": the one whose credentials the API's callers have
+	neverEnds  bool          // Cloud Run never ends the update
+	crashAfter time.Duration // the new revision exits that long after it is ready; 0: as its image does
 }
 
 // account is who the callers of the API are.
@@ -95,6 +97,10 @@ func (c *Cloud) serviceToUpdate(req *runpb.UpdateServiceRequest, now time.Time) 
 	svc, err = c.service(name)
 	if status.Code(err) != codes.NotFound || !req.GetAllowMissing() {
 		return svc, false, err
+	}
+	const create = "run.services.create"
+	if c.denied(create) {
+		return nil, false, missing(create)
 	}
 	short, err := c.short(name, "services")
 	if err != nil {
@@ -201,7 +207,7 @@ func (s *service) checkRevisionName(name string) error {
 		return status.Errorf(codes.InvalidArgument, "template.revision %q: must start with %q", name, s.name+"-")
 	case len(name) > longestRevisionName || !dnsLabel.MatchString(name):
 		return status.Errorf(codes.InvalidArgument, "template.revision %q: at most %d lowercase letters, digits and hyphens", name, longestRevisionName)
-	case s.revision(name) != nil:
+	case s.revision(name) != nil && !s.cloud.unguarded:
 		return status.Errorf(codes.AlreadyExists, "Revision named '%s' with different configuration already exists.", name)
 	}
 	return nil
@@ -254,19 +260,21 @@ func (s *service) checkTarget(target *runpb.TrafficTarget, newRevision string) e
 }
 
 // apply makes next the wanted state and starts the operation that brings the service there.
-func (s *service) apply(next *runpb.Service, newRevision string, neverEnds bool, now time.Time) *operation {
+func (s *service) apply(next *runpb.Service, newRevision string, by author, now time.Time) *operation {
 	s.catchUp(now)
 	next.Generation = s.proto.GetGeneration() + 1
 	next.Etag = s.cloud.etag()
 	next.UpdateTime = timestamppb.New(now)
 	s.proto = next
-	s.reconciling(now)
+	s.reconciling(newRevision != "", now)
 	op := s.cloud.newOperation(next.GetName(), func() proto.Message { return s.proto })
-	op.neverEnds = neverEnds
+	op.neverEnds = by.neverEnds
 	var rev *revision
 	if newRevision != "" {
 		rev = s.cloud.newRevision(s, newRevision, next.GetTemplate(), now)
 		rev.proto.Generation = int64(len(s.revisions)) + 1
+		rev.behavior.CrashAfter = cmp.Or(by.crashAfter, rev.behavior.CrashAfter)
+		s.displace(newRevision)
 		s.add(rev)
 	}
 	s.reconcile(op, rev, next.GetGeneration())
