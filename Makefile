@@ -9,11 +9,11 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Play a whole rollout in this terminal: no account, no network, about 2 minutes
-	go run ./sandbox -play
+demo: ## A Slack channel with Slipway in it, on this machine: open the URL it prints (ARGS="-scenario bad-deploy")
+	@go build -o bin/sandbox ./sandbox && exec bin/sandbox $(ARGS)
 
 .PHONY: test
-test: services ## Run every test, with the race detector and a real Redis (installs it if need be)
+test: services ## Run every test, with the race detector, a real Redis, a browser and other people's clients (installs them)
 	go test -race -tags services -timeout 15m ./...
 
 .PHONY: quick
@@ -21,8 +21,27 @@ quick: ## Run the tests that need nothing but Go
 	go test ./...
 
 .PHONY: services
-services:
-	@command -v redis-server >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq redis-server; }
+services: conformance/slack conformance/gcp
+	@packages=; command -v redis-server >/dev/null || packages="$$packages redis-server"; \
+	command -v chromium >/dev/null || packages="$$packages chromium"; \
+	[ -z "$$packages" ] || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends $$packages; }
+
+# The packages of Node that other people's clients are; package-lock.json pins them.
+conformance/%: node
+	@[ sandbox/$@/node_modules/.package-lock.json -nt sandbox/$@/package-lock.json ] || \
+		npm ci --silent --ignore-scripts --no-audit --no-fund --prefix sandbox/$@
+
+.PHONY: node
+node:
+	@command -v npm >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq --no-install-recommends nodejs npm; }
+
+.PHONY: conformance
+conformance: conformance/slack conformance/gcp ## Hold the local Slack and Google Cloud to the clients of Slack and Google for JavaScript
+	go test -tags services -count=1 -v -run Conformance ./sandbox/conformance/...
+
+.PHONY: screens
+screens: services ## Take the screenshots of docs/ anew
+	go test -tags services -count=1 -run Browser ./sandbox -args -screens ../docs
 
 .PHONY: build
 build: ## Build the binary into bin/slipway

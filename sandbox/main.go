@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -23,8 +24,8 @@ import (
 )
 
 type options struct {
-	Listen   string  `default:"127.0.0.1:8190" help:"Where Slack is: API at /api/, socket at /link, control at /_control/."`
-	GCP      string  `name:"gcp" default:"127.0.0.1:8191" help:"Where Cloud Run and Logging are (gRPC, in the clear)."`
+	Listen   string  `help:"Where Slack is: the page at /, API at /api/, socket at /link, control at /_control/. Left out: 127.0.0.1:8190, or the next free one." placeholder:"HOST:PORT"`
+	GCP      string  `name:"gcp" help:"Where Cloud Run and Logging are (gRPC, in the clear). Left out: 127.0.0.1:8191, or the next free one." placeholder:"HOST:PORT"`
 	Redis    string  `help:"A real Redis in place of the embedded one, which forgets everything in the end." placeholder:"URL"`
 	File     string  `default:"deploy.yaml" help:"The plan file; some scenarios have their own."`
 	Scenario string  `default:"ssot" help:"What the services are like, and the image that is rolled out."`
@@ -86,9 +87,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if o.Verbose {
 		log = slog.New(slog.NewTextHandler(stderr, nil))
 	}
-	w, err := workspace.New(ctx, workspace.Options{
-		File: file, Scenario: scenario, Seed: o.Seed, Speed: o.Speed,
-		Listen: o.Listen, GCP: o.GCP, Redis: o.Redis, Log: log,
+	w, err := onFreePorts(o.Listen, o.GCP, func(listen, gcp string) (*workspace.Workspace, error) {
+		return workspace.New(ctx, workspace.Options{
+			File: file, Scenario: scenario, Seed: o.Seed, Speed: o.Speed,
+			Listen: listen, GCP: gcp, Redis: o.Redis, Log: log,
+		})
 	})
 	if err != nil {
 		return err
@@ -118,9 +121,19 @@ func (o options) serve(ctx context.Context, w *workspace.Workspace, scenario wor
 		err = o.play(ctx, w, scenario, file, stdout)
 		cancel(nil)
 	} else {
-		fmt.Fprintf(stdout, "Slack, Cloud Run and Slipway run at %s (%s). Ctrl-C ends them.\n", w.SlackURL(), scenario.About)
+		awaitApp(ctx, w)
+		fmt.Fprintf(stdout, "Open %s in a browser: a Slack channel with Slipway in it (%s). Ctrl-C ends it.\n", w.SlackURL(), scenario.Name)
 	}
 	return errors.Join(err, <-done, a.Close())
+}
+
+// awaitApp waits until the app listens, so that the first command is not typed into the void; if it
+// takes long, the page says what is missing.
+func awaitApp(ctx context.Context, w *workspace.Workspace) {
+	const longest = 5 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	_ = w.WaitConnected(ctx)
 }
 
 func (o options) play(ctx context.Context, w *workspace.Workspace, scenario workspace.Scenario, file *plan.File, stdout io.Writer) error {

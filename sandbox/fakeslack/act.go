@@ -26,6 +26,9 @@ type CommandRequest struct {
 func (s *Server) Command(ctx context.Context, r CommandRequest) (Ack, error) {
 	s.mu.Lock()
 	user, c, err := s.member(r.User, r.Channel)
+	if err == nil && !s.granted(scopeCommands) {
+		err = fmt.Errorf("%s is not a valid command: the app has no scope %q", r.Command, scopeCommands)
+	}
 	if err != nil {
 		s.mu.Unlock()
 		return Ack{}, err
@@ -243,7 +246,8 @@ type MentionRequest struct {
 }
 
 // Mention posts the message and sends the app_mention event; the ack carries
-// the message's ts and the event_id.
+// the message's ts and the event_id. Without the scope app_mentions:read the
+// app hears nothing, and there is no event_id.
 func (s *Server) Mention(ctx context.Context, r MentionRequest) (Ack, error) {
 	s.mu.Lock()
 	user, c, err := s.member(r.User, r.Channel)
@@ -263,6 +267,9 @@ func (s *Server) Mention(ctx context.Context, r MentionRequest) (Ack, error) {
 	m := s.add(c, Message{User: user.ID, ThreadTS: thread}, content{text: text})
 	payload, eventID := s.mentionEvent(c, m)
 	s.mu.Unlock()
+	if !s.granted(scopeMentions) {
+		return Ack{TS: m.TS}, nil
+	}
 	ack, err := s.deliver(ctx, &delivery{kind: envelopeEvent, payload: payload})
 	ack.TS, ack.EventID = m.TS, eventID
 	return ack, err

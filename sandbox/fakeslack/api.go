@@ -14,12 +14,14 @@ import (
 	"time"
 )
 
-// method is one method of the Web API: which token it takes, how often it may
-// be called, and what it does. do runs with s.mu held.
+// method is one method of the Web API: which token it takes, the scopes of which
+// one must be granted, how often it may be called, and what it does. do runs with
+// s.mu held.
 type method struct {
-	app   bool // takes the app-level token, not the bot's
-	limit limit
-	do    func(s *Server, now time.Time, a arguments) (reply, error)
+	app    bool // takes the app-level token, not the bot's
+	scopes []string
+	limit  limit
+	do     func(s *Server, now time.Time, a arguments) (reply, error)
 }
 
 // reply holds the fields that go beside "ok": true.
@@ -29,40 +31,43 @@ type reply map[string]any
 type apiError struct {
 	Code     string
 	Messages []string // response_metadata.messages: where the arguments are wrong
+
+	Needed, Provided string // of missing_scope: lists of scopes
 }
 
 func (e *apiError) Error() string { return e.Code }
 
 func failed(code string) error { return &apiError{Code: code} }
 
-// The tiers are those of https://docs.slack.dev/reference/methods, one page a
-// method.
+// The scopes and tiers are those of https://docs.slack.dev/reference/methods, one
+// page a method.
 var methods = map[string]method{
 	"auth.test":                    {limit: perMinute(600), do: (*Server).authTest},
-	"apps.connections.open":        {app: true, limit: tier1, do: (*Server).openConnection},
-	"chat.postMessage":             {limit: perChannel, do: (*Server).postMessage},
-	"chat.update":                  {limit: tier3, do: (*Server).updateMessage},
-	"chat.postEphemeral":           {limit: tier4, do: (*Server).postEphemeral},
-	"chat.delete":                  {limit: tier3, do: (*Server).deleteMessage},
+	"apps.connections.open":        {app: true, scopes: []string{"connections:write"}, limit: tier1, do: (*Server).openConnection},
+	"chat.postMessage":             {scopes: chatWrite, limit: perChannel, do: (*Server).postMessage},
+	"chat.update":                  {scopes: chatWrite, limit: tier3, do: (*Server).updateMessage},
+	"chat.postEphemeral":           {scopes: chatWrite, limit: tier4, do: (*Server).postEphemeral},
+	"chat.delete":                  {scopes: chatWrite, limit: tier3, do: (*Server).deleteMessage},
 	"chat.getPermalink":            {limit: perMinute(600), do: (*Server).getPermalink},
-	"conversations.list":           {limit: tier2, do: (*Server).listConversations},
-	"conversations.info":           {limit: tier3, do: (*Server).conversationInfo},
-	"conversations.history":        {limit: tier3, do: (*Server).history},
-	"conversations.replies":        {limit: tier3, do: (*Server).replies},
-	"conversations.open":           {limit: tier3, do: (*Server).openConversation},
-	"conversations.members":        {limit: tier4, do: (*Server).members},
-	"users.info":                   {limit: tier4, do: (*Server).userInfo},
-	"users.list":                   {limit: tier2, do: (*Server).listUsers},
-	"usergroups.list":              {limit: tier2, do: (*Server).listGroups},
-	"usergroups.users.list":        {limit: tier2, do: (*Server).listGroupUsers},
+	"conversations.list":           {scopes: conversationsRead, limit: tier2, do: (*Server).listConversations},
+	"conversations.info":           {scopes: conversationsRead, limit: tier3, do: (*Server).conversationInfo},
+	"conversations.history":        {scopes: conversationsHistory, limit: tier3, do: (*Server).history},
+	"conversations.replies":        {scopes: conversationsHistory, limit: tier3, do: (*Server).replies},
+	"conversations.open":           {scopes: conversationsOpen, limit: tier3, do: (*Server).openConversation},
+	"conversations.members":        {scopes: conversationsRead, limit: tier4, do: (*Server).members},
+	"users.info":                   {scopes: usersRead, limit: tier4, do: (*Server).userInfo},
+	"users.list":                   {scopes: usersRead, limit: tier2, do: (*Server).listUsers},
+	"usergroups.list":              {scopes: usergroupsRead, limit: tier2, do: (*Server).listGroups},
+	"usergroups.users.list":        {scopes: usergroupsRead, limit: tier2, do: (*Server).listGroupUsers},
 	"views.open":                   {limit: tier4, do: (*Server).openView},
 	"views.push":                   {limit: tier4, do: (*Server).pushView},
 	"views.update":                 {limit: tier4, do: (*Server).updateView},
 	"views.publish":                {limit: tier4, do: (*Server).publishView},
-	"files.getUploadURLExternal":   {limit: tier4, do: (*Server).getUploadURL},
-	"files.completeUploadExternal": {limit: tier4, do: (*Server).completeUpload},
-	"files.info":                   {limit: tier4, do: (*Server).fileInfo},
-	"reactions.add":                {limit: tier3, do: (*Server).addReaction},
+	"files.getUploadURLExternal":   {scopes: filesWrite, limit: tier4, do: (*Server).getUploadURL},
+	"files.completeUploadExternal": {scopes: filesWrite, limit: tier4, do: (*Server).completeUpload},
+	"files.info":                   {scopes: []string{"files:read"}, limit: tier4, do: (*Server).fileInfo},
+	"files.upload":                 {scopes: filesWrite, limit: tier2, do: (*Server).deprecated},
+	"reactions.add":                {scopes: []string{"reactions:write"}, limit: tier3, do: (*Server).addReaction},
 }
 
 // bodyLimit bounds an API call's body. Slack's own limit is not published; no
@@ -87,8 +92,9 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	}
 	token := args.takeToken(r)
 	call.Arguments = maps.Clone(args)
-	if fault := s.takeFault(name); fault != nil {
-		s.answerFault(w, r, fault, call, func() { _, _ = s.call(name, token, args) })
+	s.tellScopes(w.Header(), name, token)
+	if fault := s.trouble(name); fault != nil {
+		s.answerFault(w, r, fault, call, func() (reply, error) { return s.call(name, token, args) })
 		return
 	}
 	out, err := s.call(name, token, args)
@@ -105,6 +111,9 @@ func (s *Server) call(name, token string, args arguments) (reply, error) {
 		return nil, failed("unknown_method")
 	}
 	if err := s.checkToken(m, token); err != nil {
+		return nil, err
+	}
+	if err := s.checkScopes(m, args); err != nil {
 		return nil, err
 	}
 	now := time.Now()
@@ -133,6 +142,7 @@ func (s *Server) checkToken(m method, token string) error {
 
 // answer writes a method's reply, and its line in the journal.
 func (s *Server) answer(w http.ResponseWriter, call Call, out reply, err error) {
+	s.tellTime(w.Header())
 	body := map[string]any{"ok": err == nil}
 	maps.Copy(body, out)
 	status := http.StatusOK
@@ -153,9 +163,13 @@ func describe(header http.Header, body map[string]any, err error) int {
 		header.Set("Retry-After", strconv.Itoa(limited.seconds()))
 		return http.StatusTooManyRequests
 	}
-	if api, ok := errors.AsType[*apiError](err); ok && len(api.Messages) > 0 {
+	api, _ := errors.AsType[*apiError](err)
+	if api != nil && len(api.Messages) > 0 {
 		body["response_metadata"] = map[string]any{"messages": api.Messages}
 		body["errors"] = api.Messages
+	}
+	if api != nil && api.Needed != "" {
+		body["needed"], body["provided"] = api.Needed, api.Provided
 	}
 	return http.StatusOK
 }
@@ -264,4 +278,9 @@ func (s *Server) authTest(time.Time, arguments) (reply, error) {
 		"user": s.cfg.Bot.Name, "user_id": s.cfg.Bot.ID, "bot_id": s.botID(),
 		"app_id": s.cfg.AppID, "is_enterprise_install": false,
 	}, nil
+}
+
+// deprecated answers a method that Slack has retired.
+func (s *Server) deprecated(time.Time, arguments) (reply, error) {
+	return nil, failed("method_deprecated")
 }

@@ -36,9 +36,9 @@ const (
 	blockCost     = 125
 )
 
-// checkBlocks validates a list of blocks and returns it with a block_id and
+// checkBlocks validates a message's blocks and returns them with a block_id and
 // action_ids where they were missing. No blocks are nil. The caller holds s.mu.
-func (s *Server) checkBlocks(raw string, on surface) (json.RawMessage, error) {
+func (s *Server) checkBlocks(raw string) (json.RawMessage, error) {
 	if raw == "" || raw == "null" {
 		return nil, nil
 	}
@@ -49,18 +49,24 @@ func (s *Server) checkBlocks(raw string, on surface) (json.RawMessage, error) {
 	if len(blocks) == 0 {
 		return nil, nil
 	}
-	c := &blockCheck{surface: on, files: s.files}
-	c.list(blocks)
+	c := &blockCheck{surface: surfaceMessage, files: s.files}
+	c.list("/blocks", blocks)
 	if len(c.problems) > 0 {
 		return nil, &apiError{Code: "invalid_blocks", Messages: c.problems}
 	}
-	if on == surfaceMessage && textSize(blocks)+blockCost*len(blocks) > maxBlocksText {
+	if textSize(blocks)+blockCost*len(blocks) > maxBlocksText {
 		return nil, failed("msg_blocks_too_long")
 	}
+	return s.withIDs(blocks), nil
+}
+
+// withIDs returns blocks as Slack stores them: each with its block_id, and each
+// element with its action_id.
+func (s *Server) withIDs(blocks []map[string]any) json.RawMessage {
 	for _, b := range blocks {
 		s.addIDs(b)
 	}
-	return encode(blocks), nil
+	return encode(blocks)
 }
 
 // addIDs gives a block, and the interactive elements in it, the IDs they lack.
@@ -144,6 +150,7 @@ func list(value any) []any {
 type blockCheck struct {
 	surface  surface
 	files    map[string]*File
+	markdown int // characters so far
 	problems []string
 }
 
@@ -151,14 +158,14 @@ func (c *blockCheck) bad(at, format string, args ...any) {
 	c.problems = append(c.problems, fmt.Sprintf("[ERROR] %s [json-pointer:%s]", fmt.Sprintf(format, args...), at))
 }
 
-func (c *blockCheck) list(blocks []map[string]any) {
+func (c *blockCheck) list(root string, blocks []map[string]any) {
 	if len(blocks) > c.surface.maxBlocks() {
-		c.bad("/blocks", "no more than %d items allowed", c.surface.maxBlocks())
+		c.bad(root, "no more than %d items allowed", c.surface.maxBlocks())
 	}
 	ids := map[string]bool{}
 	kinds := map[string]int{}
 	for i, b := range blocks {
-		at := fmt.Sprintf("/blocks/%d", i)
+		at := fmt.Sprintf("%s/%d", root, i)
 		kinds[str(b["type"])]++
 		if id := str(b["block_id"]); id != "" {
 			if ids[id] {
@@ -169,36 +176,54 @@ func (c *blockCheck) list(blocks []map[string]any) {
 		c.block(at, b)
 	}
 	if kinds["plan"] > 0 && kinds["task_card"] > 0 {
-		c.bad("/blocks", "task_card blocks must be inside of the plan block")
+		c.bad(root, "task_card blocks must be inside of the plan block")
 	}
 	if kinds["table"] > 1 {
-		c.bad("/blocks", "only one table allowed")
+		c.bad(root, "only one table allowed")
+	}
+	if c.markdown > maxMarkdown {
+		c.bad(root, "markdown blocks must be less than %d characters together", maxMarkdown+1)
 	}
 }
 
-// block checks one block. The kinds without a rule below are known to Slack and
-// taken as they are; a kind that Slack does not know is refused.
+// maxMarkdown is what all markdown blocks of a message may hold together
+// (https://docs.slack.dev/reference/block-kit/blocks/markdown-block).
+const maxMarkdown = 12_000
+
+// block checks one block.
 func (c *blockCheck) block(at string, b map[string]any) {
+	if !c.placed(at, b) {
+		return
+	}
 	c.length(at+"/block_id", b["block_id"], 255)
-	switch kind := str(b["type"]); kind {
+	switch str(b["type"]) {
 	case "section":
 		c.section(at, b)
 	case "header":
 		c.text(at+"/text", b["text"], 150, "plain_text")
 	case "image":
 		c.image(at, b)
+		c.optionalText(at+"/title", b["title"], 2000, "plain_text")
 	case "actions":
 		c.actions(at, b)
 	case "context":
 		c.context(at, b)
 	case "input":
-		c.text(at+"/label", b["label"], 2000, "plain_text")
-		c.optionalText(at+"/hint", b["hint"], 2000, "plain_text")
-		c.element(at+"/element", object(b["element"]))
-	case "markdown":
-		c.required(at+"/text", b["text"], 12_000)
+		c.input(at, b)
 	case "rich_text":
 		c.richText(at, b)
+	default:
+		c.newer(at, b)
+	}
+}
+
+// newer checks the blocks that came after the first ones. A divider and a call
+// have no rules beyond their fields.
+func (c *blockCheck) newer(at string, b map[string]any) {
+	switch str(b["type"]) {
+	case "markdown":
+		c.required(at+"/text", b["text"], maxMarkdown)
+		c.markdown += utf8.RuneCountInString(str(b["text"]))
 	case "table":
 		c.table(at, b)
 	case "plan":
@@ -208,12 +233,19 @@ func (c *blockCheck) block(at string, b map[string]any) {
 	case "data_visualization":
 		c.chart(at, b)
 	case "alert":
-		if c.surface != surfaceModal {
-			c.bad(at+"/type", "unsupported type: alert")
-		}
-	case "divider", "video", "file", "call", "card", "carousel", "container", "context_actions", "data_table":
-	default:
-		c.bad(at+"/type", "unsupported type: %s", kind)
+		c.alert(at, b)
+	case "card":
+		c.card(at, b)
+	case "carousel":
+		c.carousel(at, b)
+	case "container":
+		c.container(at, b)
+	case "context_actions":
+		c.contextActions(at, b)
+	case "data_table":
+		c.dataTable(at, b)
+	case "video":
+		c.video(at, b)
 	}
 }
 
@@ -231,9 +263,9 @@ func (c *blockCheck) section(at string, b map[string]any) {
 	}
 	if accessory := object(b["accessory"]); accessory != nil {
 		if str(accessory["type"]) == "image" {
-			c.image(at+"/accessory", accessory)
+			c.imageElement(at+"/accessory", accessory)
 		} else {
-			c.element(at+"/accessory", accessory)
+			c.element(at+"/accessory", accessory, "section")
 		}
 	}
 }
@@ -246,9 +278,23 @@ func (c *blockCheck) image(at string, b map[string]any) {
 	if id := str(file["id"]); file != nil && id != "" && (c.files[id] == nil || !c.files[id].complete) {
 		c.bad(at+"/slack_file", "invalid slack file")
 	}
+	if str(b["image_url"]) != "" && file != nil {
+		c.bad(at, "only one of image_url and slack_file allowed")
+	}
 	c.length(at+"/image_url", b["image_url"], 3000)
 	c.required(at+"/alt_text", b["alt_text"], 2000)
-	c.optionalText(at+"/title", b["title"], 2000, "plain_text")
+}
+
+// imageElement checks an image inside of a block, which has no title.
+func (c *blockCheck) imageElement(at string, e map[string]any) {
+	c.only(at, e, imageFields)
+	c.image(at, e)
+}
+
+func (c *blockCheck) input(at string, b map[string]any) {
+	c.text(at+"/label", b["label"], 2000, "plain_text")
+	c.optionalText(at+"/hint", b["hint"], 2000, "plain_text")
+	c.element(at+"/element", object(b["element"]), "input")
 }
 
 func (c *blockCheck) actions(at string, b map[string]any) {
@@ -257,7 +303,7 @@ func (c *blockCheck) actions(at string, b map[string]any) {
 	ids := map[string]bool{}
 	for i, e := range elements {
 		here := fmt.Sprintf("%s/elements/%d", at, i)
-		c.element(here, object(e))
+		c.element(here, object(e), "actions")
 		id := str(object(e)["action_id"])
 		if id != "" && ids[id] {
 			c.bad(here+"/action_id", "`action_id` %q already exists for another element", id)
@@ -272,31 +318,10 @@ func (c *blockCheck) context(at string, b map[string]any) {
 	for i, e := range elements {
 		here := fmt.Sprintf("%s/elements/%d", at, i)
 		if str(object(e)["type"]) == "image" {
-			c.image(here, object(e))
+			c.imageElement(here, object(e))
 		} else {
 			c.text(here, e, 2000)
 		}
-	}
-}
-
-func (c *blockCheck) richText(at string, b map[string]any) {
-	for i, e := range list(b["elements"]) {
-		switch kind := str(object(e)["type"]); kind {
-		case "rich_text_section", "rich_text_list", "rich_text_preformatted", "rich_text_quote":
-		default:
-			c.bad(fmt.Sprintf("%s/elements/%d/type", at, i), "unsupported type: %s", kind)
-		}
-	}
-	if list(b["elements"]) == nil {
-		c.bad(at, "missing required field: elements")
-	}
-}
-
-func (c *blockCheck) table(at string, b map[string]any) {
-	rows := list(b["rows"])
-	c.count(at+"/rows", len(rows), 1, 100)
-	for i, row := range rows {
-		c.count(fmt.Sprintf("%s/rows/%d", at, i), len(list(row)), 1, 20)
 	}
 }
 
@@ -312,6 +337,10 @@ func (c *blockCheck) text(at string, value any, most int, kinds ...string) {
 	}
 	if !slices.Contains(kinds, str(t["type"])) {
 		c.bad(at+"/type", "must be %s", strings.Join(kinds, " or "))
+	} else if str(t["type"]) == "mrkdwn" {
+		c.only(at, t, mrkdwnFields)
+	} else {
+		c.only(at, t, plainTextFields)
 	}
 	c.required(at+"/text", t["text"], most)
 }

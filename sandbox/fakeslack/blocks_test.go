@@ -142,7 +142,7 @@ func TestChartsLikeSlackGo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, got := New(testConfig()).checkBlocks(string(raw), surfaceMessage)
+			_, got := New(testConfig()).checkBlocks(string(raw))
 			if want := block.Validate(); (got == nil) != (want == nil) {
 				t.Errorf("here %v, slack-go %v", got, want)
 			}
@@ -159,11 +159,11 @@ func FuzzBlocks(f *testing.F) {
 	f.Add(`[null,{"type":7,"elements":{}}]`)
 	f.Fuzz(func(t *testing.T, raw string) {
 		s := New(testConfig())
-		out, err := s.checkBlocks(raw, surfaceModal)
+		out, err := s.checkBlocks(raw)
 		if err != nil || out == nil {
 			return
 		}
-		again, err := s.checkBlocks(string(out), surfaceModal)
+		again, err := s.checkBlocks(string(out))
 		if err != nil || string(again) != string(out) {
 			t.Errorf("%s\nbecame %s\nthen %s, %v", raw, out, again, err)
 		}

@@ -9,7 +9,7 @@ import (
 
 // postMessage is chat.postMessage (https://docs.slack.dev/reference/methods/chat.postMessage).
 func (s *Server) postMessage(_ time.Time, a arguments) (reply, error) {
-	c, err := s.channelForPost(a["channel"])
+	c, err := s.channelToPostIn(a["channel"])
 	if err != nil {
 		return nil, err
 	}

@@ -11,17 +11,20 @@ import (
 )
 
 // ControlHandler serves what people do, and what is to be seen, as JSON under
-// /_control/: POST command, click, submit, mention, fault; GET messages, views,
-// journal, state. It has no authentication and belongs on loopback only.
+// /_control/: POST command, click, submit, close, mention, home, fault; GET
+// messages, views, home, journal, state. It has no authentication and belongs on loopback only.
 func (s *Server) ControlHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /_control/command", act(s.Command))
 	mux.HandleFunc("POST /_control/click", act(s.Click))
 	mux.HandleFunc("POST /_control/submit", act(s.Submit))
 	mux.HandleFunc("POST /_control/mention", act(s.Mention))
+	mux.HandleFunc("POST /_control/close", act(s.CloseView))
+	mux.HandleFunc("POST /_control/home", act(s.AppHome))
 	mux.HandleFunc("POST /_control/fault", s.controlFault)
 	mux.HandleFunc("GET /_control/messages", s.controlMessages)
 	mux.HandleFunc("GET /_control/views", s.controlViews)
+	mux.HandleFunc("GET /_control/home", s.controlHome)
 	mux.HandleFunc("GET /_control/journal", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, s.Journal())
 	})
@@ -88,20 +91,20 @@ func controlError(w http.ResponseWriter, status int, err error) {
 	writeJSON(w, status, map[string]string{"error": err.Error()})
 }
 
-// faultRequest is a Fault as JSON: retry_after is in seconds, or a text such as
+// faultRequest is a Fault as JSON: durations are in seconds, or texts such as
 // "1m30s". An empty kind clears what has not happened yet.
 type faultRequest struct {
 	Fault
 	Target     string          `json:"target"`
 	RetryAfter json.RawMessage `json:"retry_after"`
+	Delay      json.RawMessage `json:"delay"`
+	Least      json.RawMessage `json:"least"`
+	Skew       json.RawMessage `json:"skew"`
 }
 
 func (s *Server) controlFault(w http.ResponseWriter, r *http.Request) {
 	var request faultRequest
 	err := readControl(w, r, &request)
-	if err == nil {
-		request.Fault.RetryAfter, err = readDuration(request.RetryAfter)
-	}
 	if err == nil {
 		err = s.faultRequested(request)
 	}
@@ -116,20 +119,35 @@ func (s *Server) faultRequested(r faultRequest) error {
 	if r.Target != "" && r.Target != "slack" {
 		return fmt.Errorf("target is %q: only slack is served here", r.Target)
 	}
-	switch r.Kind {
-	case "":
+	if r.Kind == "" {
 		s.ClearFaults()
-	case FaultError, FaultRateLimit, FaultTimeout, FaultAppliedButError:
-		if r.Method == "" {
-			return fmt.Errorf("kind %q needs a method; * is any", r.Kind)
-		}
-		s.Fault(r.Fault)
-	case FaultDisconnect, FaultNoPing:
-		s.Fault(r.Fault)
-	default:
-		return fmt.Errorf("unknown kind %q: use error, 429, timeout, applied_but_error, disconnect or no_ping", r.Kind)
+		return nil
 	}
+	f, err := r.fault()
+	if err != nil {
+		return err
+	}
+	if err := f.Check(); err != nil {
+		return err
+	}
+	s.Fault(f)
 	return nil
+}
+
+func (r faultRequest) fault() (Fault, error) {
+	f := r.Fault
+	for _, d := range []struct {
+		name string
+		raw  json.RawMessage
+		into *time.Duration
+	}{{"retry_after", r.RetryAfter, &f.RetryAfter}, {"delay", r.Delay, &f.Delay}, {"least", r.Least, &f.Least}, {"skew", r.Skew, &f.Skew}} {
+		value, err := readDuration(d.raw)
+		if err != nil {
+			return Fault{}, fmt.Errorf("%s %w", d.name, err)
+		}
+		*d.into = value
+	}
+	return f, nil
 }
 
 func readDuration(raw json.RawMessage) (time.Duration, error) {
@@ -142,7 +160,7 @@ func readDuration(raw json.RawMessage) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, fmt.Errorf("retry_after %q: use seconds or a duration such as 30s", text)
+		return 0, fmt.Errorf("%q: use seconds or a duration such as 30s", text)
 	}
 	return d, nil
 }
@@ -161,4 +179,14 @@ func (s *Server) controlMessages(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) controlViews(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, s.Views(r.URL.Query().Get("user")))
+}
+
+func (s *Server) controlHome(w http.ResponseWriter, r *http.Request) {
+	user := r.URL.Query().Get("user")
+	view, published := s.Home(user)
+	if !published {
+		controlError(w, http.StatusNotFound, fmt.Errorf("no Home is published for %q", user))
+		return
+	}
+	writeJSON(w, http.StatusOK, view)
 }

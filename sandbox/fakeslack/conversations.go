@@ -69,6 +69,15 @@ func (s *Server) directWith(user string) *channel {
 	return c
 }
 
+// channelToPostIn is channelForPost for a new message: an app that has the scope
+// chat:write.public posts in public channels without being a member.
+func (s *Server) channelToPostIn(name string) (*channel, error) {
+	if c := s.findChannel(name); c != nil && s.granted(scopePublic) {
+		return c, nil
+	}
+	return s.channelForPost(name)
+}
+
 // channelForPost returns the conversation that the bot wants to write to.
 func (s *Server) channelForPost(name string) (*channel, error) {
 	c := s.findChannel(name)

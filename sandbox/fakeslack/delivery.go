@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -101,7 +100,12 @@ func (d *delivery) pauses() []time.Duration {
 // attempt sends the envelope until it is acked or there is no sending left.
 func (s *Server) attempt(d *delivery) {
 	defer s.forget(d)
+	twice := s.unsettle(d)
 	s.sendOnce(d, 0)
+	if twice {
+		s.sendOnce(d, 0)
+	}
+	s.release()
 	for i, pause := range d.pauses() {
 		if s.settled(d, ackDeadline+pause) {
 			return
@@ -109,6 +113,49 @@ func (s *Server) attempt(d *delivery) {
 		s.sendOnce(d, i+1)
 	}
 	s.settled(d, ackDeadline)
+}
+
+// unsettle does what latency and reordering do before an envelope is sent, and
+// reports whether it is to be sent twice.
+func (s *Server) unsettle(d *delivery) (twice bool) {
+	s.mu.Lock()
+	wait := s.latency(d.kind)
+	twice = s.takeFault(d.kind, FaultDuplicate) != nil
+	var next chan struct{}
+	if s.held == nil && s.takeFault(d.kind, FaultReorder) != nil {
+		next = make(chan struct{})
+		s.held = next
+	}
+	s.mu.Unlock()
+	s.lag(wait)
+	if next != nil {
+		s.waitForNext(next)
+	}
+	return twice
+}
+
+// longestHold keeps an envelope that no other one follows within its deadline.
+const longestHold = time.Second
+
+func (s *Server) waitForNext(next chan struct{}) {
+	timer := time.NewTimer(longestHold)
+	defer timer.Stop()
+	select {
+	case <-next:
+	case <-timer.C:
+		s.release()
+	case <-s.ctx.Done():
+	}
+}
+
+// release lets an envelope go that waited for another one to be sent.
+func (s *Server) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held != nil {
+		close(s.held)
+		s.held = nil
+	}
 }
 
 func (s *Server) settled(d *delivery, wait time.Duration) bool {
@@ -193,8 +240,7 @@ func (s *Server) settle(c *connection, id string, payload json.RawMessage, call 
 	}
 	elapsed := time.Since(d.started)
 	call.Method, call.AckMS = d.kind, milliseconds(elapsed)
-	at := slices.IndexFunc(s.faults, func(f *Fault) bool { return f.Method == d.kind })
-	if s.spend(at) != nil {
+	if s.takeFault(d.kind, FaultTimeout) != nil {
 		call.Outcome = "fault: ack lost"
 		return
 	}

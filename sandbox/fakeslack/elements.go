@@ -7,26 +7,83 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
-func (c *blockCheck) element(at string, e map[string]any) {
-	kind := str(e["type"])
-	if !interactive(kind) {
-		c.bad(at+"/type", "unsupported type: %s", kind)
+// element checks an interactive element in a kind of block.
+func (c *blockCheck) element(at string, e map[string]any, block string) {
+	if !c.fits(at, e, block) {
 		return
 	}
+	kind := str(e["type"])
 	c.length(at+"/action_id", e["action_id"], 255)
 	c.confirm(at+"/confirm", object(e["confirm"]))
 	c.optionalText(at+"/placeholder", e["placeholder"], 150, "plain_text")
+	c.atLeastOne(at+"/max_selected_items", e["max_selected_items"])
 	switch {
 	case kind == "button":
 		c.button(at, e)
 	case kind == "overflow":
-		c.options(at, e, 5)
+		c.options(at, e, 5, "plain_text")
 	case kind == "radio_buttons" || kind == "checkboxes":
 		c.options(at, e, 10)
 	case strings.HasSuffix(kind, "static_select"):
 		c.selectOptions(at, e)
+	case kind == "workflow_button" || kind == "icon_button":
+		c.text(at+"/text", e["text"], 75, "plain_text")
+	case kind == "feedback_buttons":
+		c.feedback(at+"/positive_button", object(e["positive_button"]))
+		c.feedback(at+"/negative_button", object(e["negative_button"]))
+	default:
+		c.entry(at, e)
+	}
+}
+
+func (c *blockCheck) feedback(at string, b map[string]any) {
+	c.only(at, b, "text accessibility_label value")
+	c.text(at+"/text", b["text"], 75, "plain_text")
+	c.required(at+"/value", b["value"], 2000)
+	c.length(at+"/accessibility_label", b["accessibility_label"], 75)
+}
+
+// entry checks what a user writes or picks.
+func (c *blockCheck) entry(at string, e map[string]any) {
+	switch str(e["type"]) {
+	case "plain_text_input":
+		for _, key := range []string{"min_length", "max_length"} {
+			if n, ok := number(e[key]); ok && (n < 0 || n > 3000) {
+				c.bad(at+"/"+key, "must be less than 3001")
+			}
+		}
+		c.atLeastOne(at+"/max_length", e["max_length"])
+	case "file_input":
+		if n, ok := number(e["max_files"]); ok && (n < 1 || n > 10) {
+			c.bad(at+"/max_files", "must be between 1 and 10")
+		}
+	case "number_input":
+		if e["is_decimal_allowed"] == nil {
+			c.bad(at, "missing required field: is_decimal_allowed")
+		}
+	case "datepicker":
+		c.form(at+"/initial_date", e["initial_date"], "2006-01-02")
+	case "timepicker":
+		c.form(at+"/initial_time", e["initial_time"], "15:04")
+	}
+}
+
+func (c *blockCheck) atLeastOne(at string, value any) {
+	if n, ok := number(value); ok && n < 1 {
+		c.bad(at, "must be greater than 0")
+	}
+}
+
+// form checks an optional date or time against its layout.
+func (c *blockCheck) form(at string, value any, layout string) {
+	if value == nil {
+		return
+	}
+	if _, err := time.Parse(layout, str(value)); err != nil {
+		c.bad(at, "invalid format: %s", str(value))
 	}
 }
 
@@ -46,6 +103,7 @@ func (c *blockCheck) confirm(at string, d map[string]any) {
 	if d == nil {
 		return
 	}
+	c.only(at, d, confirmFields)
 	c.optionalText(at+"/title", d["title"], 100, "plain_text")
 	c.text(at+"/text", d["text"], 300)
 	c.optionalText(at+"/confirm", d["confirm"], 30, "plain_text")
@@ -55,24 +113,34 @@ func (c *blockCheck) confirm(at string, d map[string]any) {
 func (c *blockCheck) selectOptions(at string, e map[string]any) {
 	groups := list(e["option_groups"])
 	if len(groups) == 0 {
-		c.options(at, e, 100)
+		c.options(at, e, 100, "plain_text")
 		return
 	}
 	c.count(at+"/option_groups", len(groups), 1, 100)
 	for i, g := range groups {
 		here := fmt.Sprintf("%s/option_groups/%d", at, i)
+		c.only(here, object(g), optionGroupFields)
 		c.text(here+"/label", object(g)["label"], 75, "plain_text")
-		c.options(here, object(g), 100)
+		c.options(here, object(g), 100, "plain_text")
 	}
 }
 
-func (c *blockCheck) options(at string, e map[string]any, most int) {
+// options checks a list of options with texts of the given kinds; any kind if
+// none. Only those of an overflow menu may have a URL.
+func (c *blockCheck) options(at string, e map[string]any, most int, kinds ...string) {
 	options := list(e["options"])
 	c.count(at+"/options", len(options), 1, most)
+	fields := optionFields
+	if str(e["type"]) == "overflow" {
+		fields += " url"
+	}
 	for i, o := range options {
 		here := fmt.Sprintf("%s/options/%d", at, i)
-		c.text(here+"/text", object(o)["text"], 75)
+		c.only(here, object(o), fields)
+		c.text(here+"/text", object(o)["text"], 75, kinds...)
+		c.optionalText(here+"/description", object(o)["description"], 75, kinds...)
 		c.required(here+"/value", object(o)["value"], 150)
+		c.length(here+"/url", object(o)["url"], 3000)
 	}
 }
 
@@ -99,6 +167,7 @@ func (c *blockCheck) task(at string, t map[string]any) {
 	if kind := str(t["type"]); kind != "task_card" && kind != "" {
 		c.bad(at+"/type", "unsupported type: %s", kind)
 	}
+	c.only(at, t, "type block_id "+blockKinds["task_card"].fields)
 	c.required(at+"/task_id", t["task_id"], 255)
 	c.required(at+"/title", t["title"], 3000)
 	switch status := str(t["status"]); status {

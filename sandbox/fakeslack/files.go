@@ -30,8 +30,13 @@ type File struct {
 	content  []byte
 	uploaded bool
 	complete bool
+	finished time.Time // when it was completed
 	shares   []share
 }
+
+// processing is how long Slack looks at a new file before it says, and knows,
+// what it is (https://github.com/slackapi/node-slack-sdk/issues/2040).
+const processing = 700 * time.Millisecond
 
 type share struct {
 	channel *channel
@@ -71,8 +76,8 @@ func (s *Server) serveUpload(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	call := Call{Kind: CallWeb, Method: "upload", Arguments: map[string]string{"file": id}, Connection: r.RemoteAddr}
 	body, err := readUpload(w, r)
-	if fault := s.takeFault("upload"); fault != nil {
-		s.answerFault(w, r, fault, call, func() { _ = s.store(id, body) })
+	if fault := s.trouble("upload"); fault != nil {
+		s.answerFault(w, r, fault, call, func() (reply, error) { return reply{}, s.store(id, body) })
 		return
 	}
 	if err == nil {
@@ -125,7 +130,7 @@ func (s *Server) store(id string, body []byte) error {
 
 // completeUpload is files.completeUploadExternal: the files become one message
 // in the channel, or stay unshared without one.
-func (s *Server) completeUpload(_ time.Time, a arguments) (reply, error) {
+func (s *Server) completeUpload(now time.Time, a arguments) (reply, error) {
 	var wanted []struct{ ID, Title string }
 	if err := json.Unmarshal([]byte(a["files"]), &wanted); err != nil || len(wanted) == 0 {
 		return nil, failed("invalid_arguments")
@@ -142,7 +147,7 @@ func (s *Server) completeUpload(_ time.Time, a arguments) (reply, error) {
 	}
 	out := make([]map[string]any, len(files))
 	for i, f := range files {
-		f.complete, f.Title = true, or(wanted[i].Title, f.Name)
+		f.complete, f.finished, f.Title = true, now, or(wanted[i].Title, f.Name)
 		out[i] = map[string]any{"id": f.ID, "title": f.Title}
 	}
 	s.retitle(files)
@@ -172,7 +177,7 @@ func (s *Server) shareAll(files []*File, a arguments) error {
 		}
 		targets[i] = c
 	}
-	blocks, err := s.checkBlocks(a["blocks"], surfaceMessage)
+	blocks, err := s.checkBlocks(a["blocks"])
 	if err != nil {
 		return err
 	}
@@ -195,7 +200,7 @@ func (s *Server) shareIn(c *channel, files []*File, thread string, say content) 
 
 // fileInfo is files.info. Where a file is shared is only told here, as with
 // Slack, whose upload does not return the message it made.
-func (s *Server) fileInfo(_ time.Time, a arguments) (reply, error) {
+func (s *Server) fileInfo(now time.Time, a arguments) (reply, error) {
 	f := s.files[a["file"]]
 	if f == nil || !f.complete {
 		return nil, failed("file_not_found")
@@ -212,6 +217,9 @@ func (s *Server) fileInfo(_ time.Time, a arguments) (reply, error) {
 	}
 	file := map[string]any{}
 	_ = json.Unmarshal(encode(f), &file)
+	if now.Sub(f.finished) < processing {
+		file["mimetype"], file["filetype"] = "", ""
+	}
 	file["channels"] = channels
 	file["shares"] = map[string]any{"public": public}
 	return reply{"file": file, "comments": []any{}}, nil

@@ -2,6 +2,7 @@ package fakeslack
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 	"time"
 )
@@ -10,8 +11,17 @@ import (
 // on by a microsecond when two things happen in the same one. The caller holds
 // s.mu.
 func (s *Server) newTS(now time.Time) string {
-	s.lastTS = max(now.UnixMicro(), s.lastTS+1)
+	s.lastTS = max(now.Add(s.skew).UnixMicro(), s.lastTS+1)
 	return formatTS(s.lastTS)
+}
+
+// tellTime sets the Date of an answer, where Slack's clock is wrong.
+func (s *Server) tellTime(header http.Header) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.skew != 0 {
+		header.Set("Date", time.Now().Add(s.skew).UTC().Format(http.TimeFormat))
+	}
 }
 
 func formatTS(micros int64) string { return fmt.Sprintf("%d.%06d", micros/1e6, micros%1e6) }

@@ -83,7 +83,7 @@ const (
 // checks them. The caller holds s.mu.
 func (s *Server) readContent(a arguments) (content, error) {
 	c := content{text: cut(a["text"], maxText)}
-	blocks, err := s.checkBlocks(a["blocks"], surfaceMessage)
+	blocks, err := s.checkBlocks(a["blocks"])
 	if err != nil {
 		return content{}, err
 	}

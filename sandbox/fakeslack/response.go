@@ -14,6 +14,10 @@ const (
 	responseLife = 30 * time.Minute
 )
 
+// mostResponses is how many URLs are kept before the expired ones are dropped,
+// which answer the same without being known.
+const mostResponses = 10_000
+
 // responseURL is one that a payload carried: where it answers, and to whom.
 type responseURL struct {
 	channel  *channel
@@ -25,6 +29,10 @@ type responseURL struct {
 
 // newResponseURL hands out a response URL. The caller holds s.mu.
 func (s *Server) newResponseURL(c *channel, user string, original *Message) string {
+	if len(s.responses) >= mostResponses {
+		now := time.Now()
+		maps.DeleteFunc(s.responses, func(_ string, u *responseURL) bool { return now.After(u.expires) })
+	}
 	id := s.newSecret()
 	s.responses[id] = &responseURL{channel: c, user: user, original: original, expires: time.Now().Add(responseLife)}
 	return s.cfg.BaseURL + "/response/" + id
@@ -46,8 +54,11 @@ func (s *Server) serveResponse(w http.ResponseWriter, r *http.Request) {
 	var status int
 	if err != nil {
 		err, status = failed("invalid_payload"), http.StatusBadRequest
-	} else if fault := s.takeFault("response_url"); fault != nil {
-		s.answerFault(w, r, fault, call, func() { _, _ = s.respond(id, args) })
+	} else if fault := s.trouble("response_url"); fault != nil {
+		s.answerFault(w, r, fault, call, func() (reply, error) {
+			_, err := s.respond(id, args)
+			return reply{}, err
+		})
 		return
 	} else {
 		status, err = s.respond(id, args)

@@ -23,9 +23,10 @@ import (
 
 // Config describes the workspace. Zero values get workable defaults.
 type Config struct {
-	BaseURL    string // scheme://host[:port] as clients see it; every URL the server hands out starts with it
-	AppToken   string // the xapp- token: Socket Mode only
-	BotToken   string // the xoxb- token: every other method
+	BaseURL    string   // scheme://host[:port] as clients see it; every URL the server hands out starts with it
+	AppToken   string   // the xapp- token: Socket Mode only
+	BotToken   string   // the xoxb- token: every other method
+	Scopes     []string // that the bot token was granted; all that any method or event here needs, if empty
 	AppID      string
 	Team       Team
 	Bot        User
@@ -103,6 +104,8 @@ type Server struct {
 	views     map[string]*View
 	files     map[string]*File
 	faults    []*Fault
+	skew      time.Duration // of Slack's clock
+	held      chan struct{} // of an envelope that waits for the next one; nil if none does
 	windows   map[string]*window
 	journal   []Call
 }
@@ -136,6 +139,9 @@ func withDefaults(cfg Config) Config {
 	cfg.Team.ID = or(cfg.Team.ID, "T0LOCAL")
 	cfg.Team.Name = or(cfg.Team.Name, "Local")
 	cfg.Team.Domain = or(cfg.Team.Domain, "local")
+	if len(cfg.Scopes) == 0 {
+		cfg.Scopes = allScopes()
+	}
 	cfg.Bot.ID = or(cfg.Bot.ID, "U0SLIPWAY")
 	cfg.Bot.Name = or(cfg.Bot.Name, "slipway")
 	cfg.Bot.RealName = or(cfg.Bot.RealName, "Slipway")

@@ -35,6 +35,7 @@ const (
 type connection struct {
 	id     string
 	ws     *websocket.Conn
+	wire   *wire
 	opened time.Time
 	quit   chan string // a reason to disconnect
 	silent atomic.Bool // sends no pings
@@ -104,13 +105,14 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Slack's clients send the Origin of api.slack.com, or none.
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	below := &wire{}
+	ws, err := websocket.Accept(&wired{ResponseWriter: w, wire: below}, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
 		s.record(Call{Kind: CallSocket, Method: "connect", Outcome: err.Error()})
 		return
 	}
 	ws.SetReadLimit(bodyLimit)
-	c, welcome := s.register(ws)
+	c, welcome := s.register(ws, below)
 	defer s.unregister(c)
 	if !welcome {
 		s.refuse(c)
@@ -149,10 +151,10 @@ func (s *Server) attend(c *connection, debug bool) {
 }
 
 // register adds a connection, unless there are too many.
-func (s *Server) register(ws *websocket.Conn) (c *connection, welcome bool) {
+func (s *Server) register(ws *websocket.Conn, below *wire) (c *connection, welcome bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c = &connection{id: s.newID("conn-"), ws: ws, opened: time.Now(), quit: make(chan string, 1)}
+	c = &connection{id: s.newID("conn-"), ws: ws, wire: below, opened: time.Now(), quit: make(chan string, 1)}
 	refused := s.spend(slices.IndexFunc(s.faults, func(f *Fault) bool { return f.Kind == FaultDisconnect }))
 	if len(s.conns) >= maxConnections || refused != nil {
 		s.note(Call{Kind: CallSocket, Method: "connect", Outcome: reasonTooMany, Connection: c.id})

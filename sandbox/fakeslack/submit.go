@@ -101,7 +101,7 @@ func (s *Server) answerView(v *View, payload json.RawMessage) string {
 }
 
 func (s *Server) replaceView(v *View, action, raw string) error {
-	fields, err := s.readView(raw, v.ID)
+	fields, err := s.readView(raw, v.ID, "modal")
 	if err != nil {
 		return err
 	}

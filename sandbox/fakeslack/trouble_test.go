@@ -136,3 +136,30 @@ func TestResponseURL(t *testing.T) {
 		}
 	})
 }
+
+func TestALongRunDoesNotGrow(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *workspace) {
+		use := func() (trigger string) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.newResponseURL(w.channels[0], "U0DEPLOYER", nil)
+			return w.newTrigger("U0DEPLOYER", nil)
+		}
+		for range 3 {
+			for range mostTriggers * 2 / 5 {
+				use()
+			}
+			pass(responseLife + time.Second)
+		}
+		live := use()
+		w.mu.Lock()
+		triggers, responses := len(w.triggers), len(w.responses)
+		w.mu.Unlock()
+		if triggers > mostTriggers || responses > mostResponses {
+			t.Errorf("%d triggers and %d response URLs are kept", triggers, responses)
+		}
+		if _, err := w.api.OpenView(live, modal(reasonInput())); err != nil {
+			t.Errorf("a new trigger: %v", err)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package fakeslack
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,10 @@ type View struct {
 // (https://docs.slack.dev/interactivity/handling-user-interaction#modal_responses).
 const triggerLife = 3 * time.Second
 
+// mostTriggers is how many are kept, so that a long run does not grow: one that
+// expired before many others is not known any more.
+const mostTriggers = 10_000
+
 type trigger struct {
 	user    string
 	view    *View // the view it came from, onto which another may be pushed
@@ -36,8 +41,12 @@ type trigger struct {
 
 // newTrigger hands out a trigger_id. The caller holds s.mu.
 func (s *Server) newTrigger(user string, from *View) string {
-	id := fmt.Sprintf("%d.%d.%s", time.Now().UnixMilli(), len(s.triggers)+1, s.newSecret())
-	s.triggers[id] = &trigger{user: user, view: from, expires: time.Now().Add(triggerLife)}
+	now := time.Now()
+	if len(s.triggers) >= mostTriggers {
+		maps.DeleteFunc(s.triggers, func(_ string, t *trigger) bool { return now.After(t.expires) })
+	}
+	id := fmt.Sprintf("%d.%d.%s", now.UnixMilli(), len(s.triggers)+1, s.newSecret())
+	s.triggers[id] = &trigger{user: user, view: from, expires: now.Add(triggerLife)}
 	return id
 }
 
@@ -57,7 +66,7 @@ func (s *Server) useTrigger(id string, now time.Time) (*trigger, error) {
 
 // openView is views.open. Opening a modal replaces the stack the user has open.
 func (s *Server) openView(now time.Time, a arguments) (reply, error) {
-	fields, err := s.readView(a["view"], "")
+	fields, err := s.readView(a["view"], "", "modal")
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +84,7 @@ func (s *Server) openView(now time.Time, a arguments) (reply, error) {
 const maxStack = 3
 
 func (s *Server) pushView(now time.Time, a arguments) (reply, error) {
-	fields, err := s.readView(a["view"], "")
+	fields, err := s.readView(a["view"], "", "modal")
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +121,7 @@ func (s *Server) updateView(_ time.Time, a arguments) (reply, error) {
 	if a["hash"] != "" && a["hash"] != v.Hash {
 		return nil, failed("hash_conflict")
 	}
-	fields, err := s.readView(a["view"], v.ID)
+	fields, err := s.readView(a["view"], v.ID, v.Type)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +136,7 @@ func (s *Server) publishView(_ time.Time, a arguments) (reply, error) {
 		return nil, failed("user_not_found")
 	}
 	id := "VHOME" + user.ID
-	fields, err := s.readView(a["view"], id)
+	fields, err := s.readView(a["view"], id, "home")
 	if err != nil {
 		return nil, err
 	}
@@ -207,9 +216,10 @@ func (s *Server) Views(user string) []View {
 // maxView is a view's largest size in bytes (views.open: view_too_large).
 const maxView = 250_000
 
-// readView checks a view (https://docs.slack.dev/reference/views). self is the
-// ID of the view it replaces, whose external_id it may keep.
-func (s *Server) readView(raw, self string) (map[string]any, error) {
+// readView checks a view of a kind (https://docs.slack.dev/reference/views).
+// self is the ID of the view it replaces, whose external_id it may keep. What is
+// wrong with its blocks is told as for the rest of the view: invalid_arguments.
+func (s *Server) readView(raw, self, kind string) (map[string]any, error) {
 	if len(raw) > maxView {
 		return nil, failed("view_too_large")
 	}
@@ -217,29 +227,32 @@ func (s *Server) readView(raw, self string) (map[string]any, error) {
 	if err := decode(raw, &fields); err != nil || fields == nil {
 		return nil, failed("invalid_arguments")
 	}
-	c := &blockCheck{}
-	c.view(fields)
+	c := &blockCheck{surface: surface(kind), files: s.files}
+	c.view(fields, kind)
+	blocks := make([]map[string]any, len(list(fields["blocks"])))
+	for i, b := range list(fields["blocks"]) {
+		blocks[i] = object(b)
+	}
+	c.list("/view/blocks", blocks)
 	if len(c.problems) > 0 {
 		return nil, &apiError{Code: "invalid_arguments", Messages: c.problems}
 	}
 	if other := s.findView("", str(fields["external_id"])); other != nil && other.ID != self {
 		return nil, failed("duplicate_external_id")
 	}
-	blocks, err := s.checkBlocks(string(encode(fields["blocks"])), surface(str(fields["type"])))
-	if err != nil {
-		return nil, err
-	}
-	fields["blocks"] = blocks
+	fields["blocks"] = s.withIDs(blocks)
 	return fields, nil
 }
 
-func (c *blockCheck) view(v map[string]any) {
-	switch str(v["type"]) {
-	case "modal":
+func (c *blockCheck) view(v map[string]any, kind string) {
+	if str(v["type"]) != kind {
+		c.bad("/view/type", "must be a valid enum value: %s", kind)
+	}
+	if kind == "modal" {
+		c.only("/view", v, modalFields)
 		c.text("/view/title", v["title"], 24, "plain_text")
-	case "home":
-	default:
-		c.bad("/view/type", "must be modal or home")
+	} else {
+		c.only("/view", v, homeFields)
 	}
 	c.optionalText("/view/submit", v["submit"], 24, "plain_text")
 	c.optionalText("/view/close", v["close"], 24, "plain_text")

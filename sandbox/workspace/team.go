@@ -26,6 +26,9 @@ func team(f *plan.File, baseURL string, o Options) fakeslack.Config {
 		Bot:  fakeslack.User{ID: "U0SLIPWAY", Name: "slipway", RealName: "Slipway"},
 		Seed: o.Seed, Log: o.Log,
 	}
+	if o.Unlimited {
+		c.RateLimits = fakeslack.Off
+	}
 	for _, name := range []string{Deployer, Approver, Outsider, Oncall} {
 		c.Users = append(c.Users, fakeslack.User{ID: ids[name], Name: name, RealName: name})
 	}

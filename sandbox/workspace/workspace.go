@@ -22,6 +22,7 @@ import (
 	"slipway/sandbox/fakegcp"
 	"slipway/sandbox/fakeslack"
 	"slipway/sandbox/memnet"
+	"slipway/sandbox/page"
 )
 
 // Options say what world to make.
@@ -30,13 +31,18 @@ type Options struct {
 	Scenario Scenario
 	Seed     uint64  // of the simulated traffic
 	Speed    float64 // cloud latencies are divided by it
+	// Unlimited turns Slack's rate limits off. Apps that are restarted all the time would soon have used up
+	// the ten connections that an app may open in ten minutes.
+	Unlimited bool
 
 	Listen string // Slack, registry and control; "127.0.0.1:0" picks a port
 	GCP    string // Cloud Run and Logging
 	Redis  string // URL of a real Redis; "" embeds one that forgets everything in the end
 	// Memory is the network to use instead of real sockets; nil: real ones.
 	Memory *memnet.Network
-	Log    *slog.Logger
+	// Intercept stands before every call of Cloud Run and Logging; nil: nothing does.
+	Intercept grpc.UnaryServerInterceptor
+	Log       *slog.Logger
 }
 
 // Workspace is the running world. End it with Close.
@@ -97,7 +103,9 @@ func (w *Workspace) start(ctx context.Context) error {
 		return errors.Join(err, web.Close(), cloud.Close())
 	}
 	w.serveGRPC(cloud)
-	w.serveHTTP(web)
+	if err := w.serveHTTP(web); err != nil {
+		return errors.Join(err, web.Close())
+	}
 	w.Cloud.Start(ctx)
 	return w.startRedis()
 }
@@ -124,7 +132,11 @@ func (w *Workspace) listenService(host string) (net.Listener, string, error) {
 }
 
 func (w *Workspace) serveGRPC(l net.Listener) {
-	server := w.Cloud.Server(grpc.MaxRecvMsgSize(16 << 20))
+	options := []grpc.ServerOption{grpc.MaxRecvMsgSize(16 << 20)}
+	if w.options.Intercept != nil {
+		options = append(options, grpc.ChainUnaryInterceptor(w.options.Intercept))
+	}
+	server := w.Cloud.Server(options...)
 	w.serving.Go(func() {
 		if err := server.Serve(l); err != nil {
 			w.options.Log.Error("Cloud Run server", "err", err)
@@ -133,11 +145,22 @@ func (w *Workspace) serveGRPC(l net.Listener) {
 	w.closers = append(w.closers, server.Stop)
 }
 
-func (w *Workspace) serveHTTP(l net.Listener) {
+// serveHTTP serves Slack, the registry, control and the page. Who has no token, as the page and control
+// have none, is answered on loopback only.
+func (w *Workspace) serveHTTP(l net.Listener) error {
+	people, err := w.newPage(l.Addr().String())
+	if err != nil {
+		return err
+	}
+	w.closers = append(w.closers, people.Close)
 	mux := http.NewServeMux()
+	slack := w.Slack.Handler()
+	for _, path := range []string{"/api/", "/link", "/link/", "/upload/", "/files/", "/response/"} {
+		mux.Handle(path, slack)
+	}
 	mux.Handle("/v2/", w.Cloud.RegistryHandler())
-	mux.Handle("/_control/", w.control())
-	mux.Handle("/", w.Slack.Handler())
+	mux.Handle("/_control/", people.Guard(w.control()))
+	mux.Handle("/", people.Handler())
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(w.options.Log.Handler(), slog.LevelWarn)}
 	w.serving.Go(func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -145,6 +168,18 @@ func (w *Workspace) serveHTTP(l net.Listener) {
 		}
 	})
 	w.closers = append(w.closers, func() { _ = server.Close() })
+	return nil
+}
+
+func (w *Workspace) newPage(host string) (*page.Page, error) {
+	c := page.Config{
+		Slack: w.Slack, Cloud: w.Cloud, File: w.options.File, Host: host, Log: w.options.Log,
+		About: w.options.Scenario.About, Denied: w.options.Scenario.Denied,
+	}
+	if w.options.Redis == "" {
+		c.RefuseRedis = w.RefuseRedis
+	}
+	return page.New(c)
 }
 
 func (w *Workspace) startRedis() error {

@@ -91,7 +91,7 @@ var cases = []string{
 	"trouble: an unknown kind is refused with the list",
 }
 
-func TestGoogleClients(t *testing.T) {
+func TestConformance(t *testing.T) {
 	node := findNode(t)
 	var said warnings
 	usual := serve(t, fakegcp.Config{LogQuota: -1, Log: slog.New(slog.NewTextHandler(&said, nil))})

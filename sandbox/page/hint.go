@@ -1,0 +1,118 @@
+package page
+
+import (
+	"encoding/json"
+	"html/template"
+	"regexp"
+	"slices"
+	"strings"
+
+	"slipway/sandbox/fakeslack"
+)
+
+// hint is what a newcomer can do next, in a sentence or two.
+type hint struct {
+	Shown  bool
+	Says   template.HTML // mrkdwn, rendered
+	Switch *link         // to the user who can go on
+	Show   string        // where the question is
+}
+
+// anyEnd is the bold headline of a rollout that is over.
+var anyEnd = regexp.MustCompile(`^\*(Deployed|Rolled back|Failed|Rejected|Expired|Stopped): `)
+
+// hint looks at the newest card of the app in the channel and says what follows.
+func (p *Page) hint(v viewer) hint {
+	p.mu.Lock()
+	away := p.dismissed[v.User.ID]
+	p.mu.Unlock()
+	if away || v.Home {
+		return hint{}
+	}
+	env := p.cfg.File.Environments[0]
+	card, found := p.card(v)
+	var says string
+	h := hint{Shown: true}
+	switch asked := answers(card.Blocks); {
+	case !found && len(v.state.Connections) == 0:
+		says = "No app is connected, so nobody answers here. Start one with `go run .` and the environment that the sandbox printed."
+	case !found:
+		says = "You are *@" + v.User.Name + "*. Type `/deploy " + env.Name + "` below and press Enter."
+		if !belongs(v.state, v.User, deployers(env)) {
+			says = "You are *@" + v.User.Name + "*, who may not deploy. Switch to someone who may, then type `/deploy " + env.Name + "`."
+			h.Switch = p.other(v, func(u fakeslack.User) bool { return belongs(v.state, u, deployers(env)) })
+		}
+	case slices.Contains(asked, "approve"):
+		says = p.hintApproval(v, &h, card)
+		h.Show = v.at(card.TS, "")
+	case len(asked) > 0:
+		says = "The rollout cannot go on by itself: someone has to decide, with the buttons on the card."
+		h.Show = v.at(card.TS, "")
+	case anyEnd.MatchString(card.Text):
+		says = "That was a whole rollout; its thread tells it step by step. Try `/deploy status " + env.Name + "`, `/deploy graph " + env.Name +
+			" 1h`, `/deploy rollback " + env.Name + "`, or once more with a fault from the panel."
+	default:
+		says = "It goes on by itself. Watch the card here and the traffic in the panel; raise the new revision's error rate there and it is rolled back."
+	}
+	h.Says = v.kit.Mrkdwn(says)
+	return h
+}
+
+func (p *Page) hintApproval(v viewer, h *hint, card fakeslack.Message) string {
+	approval := p.cfg.File.Environments[0].Approval
+	can := func(u fakeslack.User) bool {
+		return approval != nil && belongs(v.state, u, approval.Approvers) &&
+			(approval.Self || !belongs(v.state, u, deployers(p.cfg.File.Environments[0])))
+	}
+	if can(v.User) {
+		return "You are *@" + v.User.Name + "*: press *Approve* on the card, and the rollout goes on."
+	}
+	h.Switch = p.other(v, can)
+	if h.Switch != nil {
+		h.Switch.URL = v.withUser(h.Switch.user).at(card.TS, "")
+	} else {
+		return "The rollout waits for an approval: press *Approve* on the card."
+	}
+	return "Whoever starts a rollout cannot approve it: switch to *@" + h.Switch.Name + "*, then press *Approve* on the card."
+}
+
+// other is a link to someone else whom the condition holds for.
+func (p *Page) other(v viewer, holds func(fakeslack.User) bool) *link {
+	u, ok := first(v.state.Users, func(u fakeslack.User) bool { return u.ID != v.User.ID && holds(u) })
+	if !ok {
+		return nil
+	}
+	return &link{Name: u.Name, URL: v.withUser(u).path(), user: u}
+}
+
+// answers are the action_ids of the buttons that answer what a card asks; the app names their blocks so.
+func answers(blocks json.RawMessage) []string {
+	var read []struct {
+		ID       string `json:"block_id"`
+		Elements []struct {
+			ActionID string `json:"action_id"`
+		} `json:"elements"`
+	}
+	if len(blocks) == 0 || json.Unmarshal(blocks, &read) != nil {
+		return nil
+	}
+	var out []string
+	for _, b := range read {
+		for _, e := range b.Elements {
+			if strings.HasPrefix(b.ID, "answers-") && e.ActionID != "" {
+				out = append(out, e.ActionID)
+			}
+		}
+	}
+	return out
+}
+
+// card is the newest message of the app that everybody sees and that is no reply.
+func (p *Page) card(v viewer) (fakeslack.Message, bool) {
+	for _, m := range slices.Backward(v.all) {
+		if m.User == v.state.Bot.ID && m.ThreadTS == "" && m.EphemeralTo == "" && len(m.Blocks) > 0 {
+			return m, true
+		}
+	}
+	return fakeslack.Message{}, false
+}
