@@ -26,11 +26,14 @@ import (
 
 // App is one replica.
 type App struct {
-	bot      *bot.Bot
-	engine   *rollout.Engine
-	cleanups []cleanup
-	log      *slog.Logger
+	bot    *bot.Bot
+	engine *rollout.Engine
+	log    *slog.Logger
+	cleanups
 }
+
+// cleanups give back what was opened.
+type cleanups struct{ list []cleanup }
 
 type cleanup struct {
 	name string
@@ -82,7 +85,7 @@ func (a *App) wire(ctx context.Context, c Config) error {
 	a.bot, err = bot.New(bot.Config{
 		AppToken: c.SlackAppToken, BotToken: c.SlackBotToken, APIURL: c.SlackAPIURL,
 		HTTP: web, Dialer: &websocket.Dialer{NetDialContext: c.Dial, Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 10 * time.Second},
-		Handler: handler, Inbox: store, Cards: store, Rollouts: store, Owner: c.Owner, Log: c.Log,
+		Handler: handler, Inbox: store, Cards: store, Rollouts: store, Owner: c.Owner, Draw: c.Draw, Log: c.Log,
 	})
 	if err != nil {
 		return err
@@ -119,10 +122,6 @@ func webClient(dial func(ctx context.Context, network, addr string) (net.Conn, e
 	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
 }
 
-func (a *App) onClose(name string, do func() error) {
-	a.cleanups = append(a.cleanups, cleanup{name, do})
-}
-
 // Run works until ctx ends or Slack refuses the app for good. It then takes no new work, hands its
 // leases over and returns when everything it started has ended.
 func (a *App) Run(ctx context.Context) error {
@@ -136,14 +135,18 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
+func (c *cleanups) onClose(name string, do func() error) {
+	c.list = append(c.list, cleanup{name, do})
+}
+
 // Close gives the connections back, the last one first. A second call does nothing.
-func (a *App) Close() error {
+func (c *cleanups) Close() error {
 	var errs []error
-	for i := len(a.cleanups) - 1; i >= 0; i-- {
-		if err := a.cleanups[i].do(); err != nil {
-			errs = append(errs, fmt.Errorf("close %s: %w", a.cleanups[i].name, err))
+	for i := len(c.list) - 1; i >= 0; i-- {
+		if err := c.list[i].do(); err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", c.list[i].name, err))
 		}
 	}
-	a.cleanups = nil
+	c.list = nil
 	return errors.Join(errs...)
 }

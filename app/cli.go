@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -22,12 +24,15 @@ type Process struct {
 	Stdout, Stderr io.Writer
 	Version        string // "" takes what the Go toolchain stamped into the binary
 	Manifest       string // the Slack app manifest that "slipway manifest" prints
+	// Dial opens every connection that ctl makes; nil is the network.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // cli is the grammar. Secrets are settings of the environment and never flags, which every user of a
 // machine can see in its list of processes.
 type cli struct {
 	Run        runCmd        `cmd:"" default:"1" help:"Run the bot until it is interrupted. It is what slipway does without a command." example:"slipway"`
+	Ctl        ctlCmd        `cmd:"" help:"Do from a shell or a CI job what /deploy and the buttons do in Slack: deploy, status, approve, rollback and more." example:"slipway ctl deploy staging --wait"`
 	Validate   validateCmd   `cmd:"" help:"Check a deploy.yaml and say what is wrong, where, and what to do." example:"slipway validate deploy.yaml"`
 	Schema     schemaCmd     `cmd:"" help:"Print the JSON Schema of deploy.yaml, with which editors complete and check it." example:"slipway schema > schema.json"`
 	Manifest   manifestCmd   `cmd:"" help:"Print the manifest of the Slack app, to be pasted at api.slack.com/apps." example:"slipway manifest > slack-app-manifest.yaml"`
@@ -60,12 +65,31 @@ func Main(ctx context.Context, p Process) int {
 		fmt.Fprintf(p.Stderr, "slipway: %s\nslipway --help says what it can do.\n", usage(err, args, parser.Model))
 		return exitUsage
 	}
-	if err := command.Run(); err != nil {
-		fmt.Fprintln(p.Stderr, err)
-		return exitFailed
-	}
-	return exitOK
+	return exitStatus(command.Run(), p.Stderr)
 }
+
+// exitStatus prints the error, unless it is only that an answer which was printed was no yes.
+func exitStatus(err error, stderr io.Writer) int {
+	var wrong misuse
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &wrong):
+		fmt.Fprintf(stderr, "slipway: %s\n", wrong)
+		return exitUsage
+	case !errors.Is(err, errAnswered):
+		fmt.Fprintln(stderr, err)
+	}
+	return exitFailed
+}
+
+// misuse is an error in how a command was written that its grammar does not show.
+type misuse string
+
+func (m misuse) Error() string { return string(m) }
+
+// errAnswered says that it was not done, and that why was printed already.
+var errAnswered = errors.New("not done")
 
 func newParser(ctx context.Context, p Process, exit func(int)) (*kong.Kong, error) {
 	return kong.New(&cli{},
@@ -76,23 +100,43 @@ func newParser(ctx context.Context, p Process, exit func(int)) (*kong.Kong, erro
 	)
 }
 
-// usage is what was wrong with args, with the nearest command if the first of them is none.
+// usage is what was wrong with args, with the nearest command if one of them is none.
 func usage(err error, args []string, app *kong.Application) string {
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-		return err.Error()
-	}
-	names := []string{"help"}
-	for _, command := range app.Leaves(true) {
-		if command.Name == args[0] {
-			return err.Error()
+	text, typed := err.Error(), "slipway"
+	for node := app.Node; len(node.Children) > 0 && len(args) > 0 && !strings.HasPrefix(args[0], "-"); args = args[1:] {
+		child := named(node, args[0])
+		if child == nil {
+			return unknownCommand(node, typed, args[0])
 		}
-		names = append(names, command.Name)
-	}
-	text := fmt.Sprintf("there is no command %q", args[0])
-	if near, ok := plan.Nearest(args[0], names); ok {
-		text += "; did you mean slipway " + near + "?"
+		node, typed = child, typed+" "+args[0]
 	}
 	return text
+}
+
+func unknownCommand(node *kong.Node, typed, word string) string {
+	names := []string{"help"}
+	for _, command := range visible(node) {
+		names = append(names, command.Name)
+	}
+	text := fmt.Sprintf("there is no command %q", word)
+	if near, ok := plan.Nearest(word, names); ok {
+		text += fmt.Sprintf("; did you mean %s %s?", typed, near)
+	}
+	return text
+}
+
+// visible are the commands below a node that help and completion show.
+func visible(node *kong.Node) []*kong.Node {
+	return slices.DeleteFunc(slices.Clone(node.Children), func(n *kong.Node) bool { return n.Hidden })
+}
+
+func named(node *kong.Node, name string) *kong.Node {
+	for _, child := range node.Children {
+		if child.Name == name {
+			return child
+		}
+	}
+	return nil
 }
 
 type runCmd struct{}

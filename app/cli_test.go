@@ -51,6 +51,13 @@ func TestMainExits(t *testing.T) {
 		{"validate a.yaml b.yaml", 2, "", "unexpected argument b.yaml"},
 		{"completion ksh", 2, "", "must be one of"},
 		{"--token xoxb-1", 2, "", "unknown flag --token"},
+		{"ctl --help", 0, "identities in deploy.yaml maps", ""},
+		{"help ctl", 0, "SLIPWAY_IDENTITY", ""},
+		{"help ctl rollback", 0, "slipway ctl rollback staging/backend 00041 logins fail", ""},
+		{"ctl lock --help", 0, "slipway ctl lock staging load test for 2h", ""},
+		{"ctl", 2, "", "expected one of"},
+		{"ctl deplyo staging", 2, "", "did you mean slipway ctl deploy?"},
+		{"help ctl deplyo", 2, "", "there is no command \"deplyo\""},
 		{"", 1, "", "SLACK_APP_TOKEN is not set"},
 		{"run", 1, "", "SLACK_APP_TOKEN is not set"},
 	}
@@ -112,7 +119,7 @@ func TestValidateWarns(t *testing.T) {
 // The help teaches: every command with an example that works, and every setting.
 func TestHelpTeaches(t *testing.T) {
 	_, manual, _ := slipway(t, "--help")
-	for _, name := range []string{"run", "validate [FILE]", "schema", "manifest", "completion bash|zsh|fish", "version"} {
+	for _, name := range []string{"run", "ctl COMMAND", "validate [FILE]", "schema", "manifest", "completion bash|zsh|fish", "version"} {
 		if !strings.Contains(manual, "\n  "+name+" ") {
 			t.Errorf("no word of %s in:\n%s", name, manual)
 		}
@@ -128,12 +135,12 @@ func TestHelpTeaches(t *testing.T) {
 			examples = append(examples, strings.TrimSpace(example))
 		}
 	}
-	want := []string{"", "validate deploy.yaml", "schema > schema.json", "manifest > slack-app-manifest.yaml", "version"}
+	want := []string{"", "ctl deploy staging --wait", "validate deploy.yaml", "schema > schema.json", "manifest > slack-app-manifest.yaml", "version"}
 	if !slices.Equal(examples, want) {
 		t.Errorf("examples %q, want %q: each is tried below", examples, want)
 	}
 	t.Chdir("..")
-	for _, example := range examples[1:] {
+	for _, example := range examples[2:] { // ctl has tests of its own
 		args, _, _ := strings.Cut(example, ">")
 		if code, _, errs := slipway(t, strings.Fields(args)...); code != 0 {
 			t.Errorf("slipway %s: exit %d: %s", args, code, errs)
@@ -153,6 +160,8 @@ func TestCompletionInBash(t *testing.T) {
 		{"version ", "--help"},
 		{"validate a.yaml ", ""},
 		{"frobnicate ", ""},
+		{"c", "ctl completion"},
+		{"ctl re", "reject resume retry"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.typed, func(t *testing.T) {
@@ -171,7 +180,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _slipway; echo "${COMPREPLY[*]}"`, "b
 func TestCompletionKnowsEveryCommand(t *testing.T) {
 	for shell, line := range map[string]string{"zsh": "'%:", "fish": " -a % -d "} {
 		_, script, _ := slipway(t, "completion", shell)
-		for _, command := range []string{"run", "validate", "schema", "manifest", "completion", "version"} {
+		for _, command := range []string{"run", "ctl", "validate", "schema", "manifest", "completion", "version"} {
 			if want := strings.Replace(line, "%", command, 1); !strings.Contains(script, want) {
 				t.Errorf("%s: %q is missing in\n%s", shell, want, script)
 			}

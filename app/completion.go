@@ -27,7 +27,7 @@ func (completionCmd) Help() string {
 // Run prints the script.
 func (c completionCmd) Run(stdout io.Writer, app *kong.Kong) error {
 	var script string
-	switch commands := app.Model.Leaves(true); c.Shell {
+	switch commands := visible(app.Model.Node); c.Shell {
 	case "bash":
 		script = bashScript(commands)
 	case "zsh":
@@ -41,6 +41,9 @@ func (c completionCmd) Run(stdout io.Writer, app *kong.Kong) error {
 
 // arguments are the words that may follow a command, and whether a file may.
 func arguments(command *kong.Node) (words []string, file bool) {
+	for _, below := range visible(command) {
+		words = append(words, below.Name)
+	}
 	for _, arg := range command.Positional {
 		if arg.Enum != "" {
 			words = append(words, strings.Split(arg.Enum, ",")...)

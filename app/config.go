@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/chart"
 	"slipway/plan"
 )
 
@@ -23,6 +24,7 @@ type Config struct {
 	RedisURL      string
 	GCPEndpoint   string // host:port of a local stand-in, loopback only; "" is Google
 	Registry      string // host:port of a local stand-in, loopback only; "" is the real registries
+	Identity      string // ctl: whose account the credentials for GCPEndpoint would be; "" with Google itself
 	File          *plan.File
 
 	// Dial opens every connection the app makes; nil is the network. Tests run the whole app over
@@ -31,7 +33,9 @@ type Config struct {
 	// Getenv answers deploy.yaml's {env: NAME}.
 	Getenv func(string) string
 	Owner  string // names this replica in leases and the log
-	Log    *slog.Logger
+	// Draw makes a graph's PNG; nil is chart.PNG. Tests that play hundreds of rollouts have none drawn.
+	Draw func(chart.Graph) ([]byte, error)
+	Log  *slog.Logger
 }
 
 // Setting is one variable of the environment, with what a person needs to know to set it.
@@ -56,9 +60,11 @@ func Settings() []Setting {
 
 // FromEnv reads the settings and deploy.yaml (SLIPWAY_FILE, ./deploy.yaml by default). Its error
 // has a line for everything that is missing or wrong, all at once, and never a secret's value.
-func FromEnv(getenv func(string) string) (Config, error) {
+func FromEnv(getenv func(string) string) (Config, error) { return fromEnv(getenv, Settings()) }
+
+func fromEnv(getenv func(string) string, settings []Setting) (Config, error) {
 	var problems []error
-	for _, s := range Settings() {
+	for _, s := range settings {
 		if err := s.problem(getenv(s.Name)); err != nil {
 			problems = append(problems, fmt.Errorf("%s %w: %s", s.Name, err, s.Hint))
 		}
@@ -74,7 +80,7 @@ func FromEnv(getenv func(string) string) (Config, error) {
 	return Config{
 		SlackAppToken: getenv("SLACK_APP_TOKEN"), SlackBotToken: getenv("SLACK_BOT_TOKEN"), SlackAPIURL: getenv("SLACK_API_URL"),
 		RedisURL: getenv("REDIS_URL"), GCPEndpoint: getenv("SLIPWAY_GCP_ENDPOINT"), Registry: getenv("SLIPWAY_REGISTRY"),
-		File: file, Getenv: getenv, Owner: owner(), Log: slog.Default(),
+		Identity: getenv("SLIPWAY_IDENTITY"), File: file, Getenv: getenv, Owner: owner(), Log: slog.Default(),
 	}, errors.Join(problems...)
 }
 

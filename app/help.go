@@ -26,23 +26,33 @@ func helpFlag(args []string) []string {
 
 // printHelp prints the whole manual for slipway itself, and kong's page with an example for a command.
 func printHelp(options kong.HelpOptions, c *kong.Context) error {
-	if node := c.Selected(); node != nil && len(c.Args) > 0 && c.Args[0] == node.Name {
-		if err := kong.DefaultHelpPrinter(options, c); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(c.Stdout, "\nFor example:\n  %s\n", node.Tag.Get("example"))
+	node := c.Selected()
+	if node == nil || len(c.Args) == 0 || c.Args[0] != strings.Fields(title(node))[0] {
+		_, err := io.WriteString(c.Stdout, manual(c.Model))
 		return err
 	}
-	_, err := io.WriteString(c.Stdout, manual(c.Model))
+	options.Compact = len(node.Children) > 0
+	if err := kong.DefaultHelpPrinter(options, c); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(c.Stdout, "\nFor example:\n  %s\n", node.Tag.Get("example"))
 	return err
+}
+
+// title is what is typed after slipway to run a command: "ctl deploy".
+func title(command *kong.Node) string {
+	if command.Parent == nil || command.Parent.Type != kong.CommandNode {
+		return command.Name
+	}
+	return title(command.Parent) + " " + command.Name
 }
 
 // manual is short enough for a screen and a half and complete enough to start from.
 func manual(app *kong.Application) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nUsage: slipway [COMMAND]\n\nCommands (slipway help COMMAND says more):\n", app.Help)
-	for _, command := range app.Leaves(true) {
-		fmt.Fprintf(&b, "  %-34s %s\n  %-34s for example: %s\n", summary(command), command.Help, "", command.Tag.Get("example"))
+	for _, command := range visible(app.Node) {
+		fmt.Fprintf(&b, "  %-34s %s\n  %-34s for example: %s\n", usageOf(command), command.Help, "", command.Tag.Get("example"))
 	}
 	b.WriteString("\nSettings, from the environment:\n")
 	for _, s := range Settings() {
@@ -57,9 +67,12 @@ func manual(app *kong.Application) string {
 	return b.String()
 }
 
-// summary is the command with its arguments: "validate [FILE]".
-func summary(command *kong.Node) string {
+// usageOf is the command with its arguments: "validate [FILE]".
+func usageOf(command *kong.Node) string {
 	parts := []string{command.Name}
+	if len(command.Children) > 0 {
+		parts = append(parts, "COMMAND")
+	}
 	for _, arg := range command.Positional {
 		switch {
 		case arg.Enum != "":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,12 @@ const (
 	usersFor    = 10 * time.Minute
 	channelsFor = 10 * time.Minute
 )
+
+// NewDirectory returns the directory of the workspace that the token belongs to, for who has no Bot.
+// apiURL is "" for Slack itself.
+func NewDirectory(botToken, apiURL string, web *http.Client) *Directory {
+	return newDirectory(client(Config{BotToken: botToken, APIURL: apiURL, HTTP: web}))
+}
 
 func newDirectory(api *slack.Client) *Directory {
 	return &Directory{api: api, groups: newMemo(groupsFor), users: newMemo(usersFor), channels: newMemo(channelsFor)}

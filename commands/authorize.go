@@ -93,8 +93,8 @@ func beyond(req Request, verb string) string {
 	if req.May == nil || slices.Contains(req.May, verb) {
 		return ""
 	}
-	return fmt.Sprintf("%s may not %s: `may` of %s in deploy.yaml has %s only. Nothing was done.",
-		upper(actor(req.Actor)), verb, plain(req.Actor.ID), enumerate(req.May, " and "))
+	return fmt.Sprintf("%s may not do `%s`: `may` of %s in deploy.yaml has %s only. Nothing was done.",
+		actor(req.Actor), verb, plain(req.Actor.ID), enumerate(req.May, " and "))
 }
 
 // robotsGroups is what a robot that was denied needs to know besides, behind a space.

@@ -22,11 +22,11 @@ const (
 	accountTime = 15 * time.Second // of finding the credentials, getting a token and asking about it
 	mayBeNamed  = "https://www.googleapis.com/auth/userinfo.email"
 	cloudScope  = "https://www.googleapis.com/auth/cloud-platform"
-	// tokenInfo tells what a token is good for and whose it is. The token goes in the body, as Google's
+	// introspection tells what a token is good for and whose it is. The token goes in the body, as Google's
 	// own manual does it (https://cloud.google.com/sdk/gcloud/reference/auth/application-default/print-access-token):
 	// an address ends up in logs.
-	tokenInfo = "https://www.googleapis.com/oauth2/v1/tokeninfo"
-	maxAnswer = 64 << 10 // bytes
+	introspection = "https://www.googleapis.com/oauth2/v1/tokeninfo"
+	maxAnswer     = 64 << 10 // bytes
 )
 
 // Account returns the e-mail address of the account that the application default credentials belong
@@ -48,7 +48,7 @@ func Account(ctx context.Context, client *http.Client) (string, error) {
 // accountOf asks Google whose a token is.
 func accountOf(ctx context.Context, client *http.Client, token string) (string, error) {
 	body := strings.NewReader(url.Values{"access_token": {token}}.Encode())
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, tokenInfo, body)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, introspection, body)
 	if err != nil {
 		return "", err
 	}

@@ -28,7 +28,9 @@ const (
 )
 
 // jobAction runs a Cloud Run job in the team's own image. A run has no precondition of its own, so
-// it carries the attempt's key, and is looked for by it before it is repeated.
+// it carries the attempt's key, and is looked for by it before it is repeated. A replica that slept
+// through its lease while it set the job's image learns so before it runs it; should it fall asleep
+// right after that, whoever follows the attempt finds its run at the end, stops it and says so.
 type jobAction struct{ *Cloud }
 
 // Find looks for the run of an attempt. Of several, which only a lost answer can make, it keeps the
@@ -92,7 +94,7 @@ func (a jobAction) Start(ctx context.Context, t rollout.Task) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	handle, err := a.begin(ctx, j)
+	handle, err := a.begin(ctx, t, j)
 	if refusedForGood(err) {
 		err = patience(t).end(err, j.subject())
 	}
@@ -105,12 +107,15 @@ func refusedForGood(err error) bool {
 	return stale(err) || status.Code(err) == codes.ResourceExhausted
 }
 
-func (a jobAction) begin(ctx context.Context, j jobRun) (handle string, err error) {
+func (a jobAction) begin(ctx context.Context, t rollout.Task, j jobRun) (handle string, err error) {
 	etag := ""
 	if j.image != "" {
 		if etag, err = a.setImage(ctx, j); err != nil {
 			return "", err
 		}
+	}
+	if err := t.StillHeld(ctx); err != nil {
+		return "", err
 	}
 	op, err := call(ctx, a.jobs.RunJob, j.request(etag))
 	if why := status.Convert(err); err != nil && causeByText(why.Message()) == imageMissing {
@@ -193,7 +198,7 @@ func (a jobAction) Poll(ctx context.Context, t rollout.Task, handle string) (rol
 	case !over(e):
 		return rollout.Outcome{State: rollout.StillRunning, Note: "Running " + short(handle) + ".", Again: pollPause}, nil
 	case e.GetFailedCount() == 0 && e.GetCancelledCount() == 0 && e.GetSucceededCount() >= max(e.GetTaskCount(), 1):
-		return rollout.Outcome{State: rollout.Passed, Note: "Passed in " + seconds(lasted(e)) + "."}, nil
+		return rollout.Outcome{State: rollout.Passed, Note: "Passed in " + seconds(lasted(e)) + "." + a.stopOthers(ctx, j, handle)}, nil
 	}
 	if ago := time.Since(e.GetCompletionTime().AsTime()); ago >= 0 && ago < logPatience {
 		return rollout.Outcome{State: rollout.StillRunning, Note: "Failed; reading its log.", Again: pollPause}, nil
@@ -203,10 +208,28 @@ func (a jobAction) Poll(ctx context.Context, t rollout.Task, handle string) (rol
 		a.log.WarnContext(ctx, "no log of the failed run", "run", short(handle), "err", err)
 	}
 	outcome := failedRun(e, lines)
+	outcome.Note += a.stopOthers(ctx, j, handle)
 	if failure := asFailure(err); failure != nil {
 		outcome.Detail = paragraphs(outcome.Detail, failure.Reason, failure.Detail)
 	}
 	return outcome, nil
+}
+
+// stopOthers cancels the runs of the attempt besides its own, and says so behind a space. They do not
+// change how the attempt ends, so that errors on the way are left to the log.
+func (a jobAction) stopOthers(ctx context.Context, j jobRun, own string) string {
+	runs, err := a.runsOf(ctx, j)
+	said := ""
+	for _, run := range runs {
+		if name := run.GetName(); name != own {
+			err = errors.Join(err, a.cancel(ctx, name))
+			said = " It was run a second time, as " + short(name) + ", by a replica that had lost its turn; that run was told to stop."
+		}
+	}
+	if err != nil {
+		a.log.WarnContext(ctx, "cannot tell whether the job ran twice, or stop it", "job", j.name, "key", j.key, "err", err)
+	}
+	return said
 }
 
 // over reports whether a run has ended, retries of its tasks included.

@@ -2,6 +2,7 @@ package gcp
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,32 @@ func TestJobStartedTwiceIsCancelledOnce(t *testing.T) {
 		other.Key.Attempt = 2
 		if _, found, err := action.Find(ctx, other); err != nil || found {
 			t.Errorf("another attempt finds it too: %v, %v", found, err)
+		}
+	})
+}
+
+// A replica that lost its lease does not run the job; one that lost it in the last moment does, and its
+// run is found and stopped by whoever follows the attempt.
+func TestJobOfALateReplica(t *testing.T) {
+	inWorld(t, suite(), func(ctx context.Context, w *world) {
+		action, task := jobAction{w.cloud}, w.task(jobStep(plan.ImageNew, "ok"), 1)
+		first, err := action.Start(ctx, task)
+		must(t, err)
+		late := task
+		late.Held = func(context.Context) error { return rollout.ErrFenced }
+		if _, err := action.Start(ctx, late); !errors.Is(err, rollout.ErrFenced) || len(w.runs(ctx)) != 1 {
+			t.Errorf("it ran %d times, and the error is %v", len(w.runs(ctx)), err)
+		}
+		time.Sleep(10 * time.Second)
+		second, err := action.Start(ctx, task)
+		must(t, err)
+		outcome, err := w.follow(ctx, task, first)
+		if err != nil || outcome.State != rollout.Passed || !strings.Contains(outcome.Note, short(second)) {
+			t.Errorf("%+v, %v", outcome, err)
+		}
+		time.Sleep(10 * time.Second)
+		if runs := w.runs(ctx); runs[0].GetCancelledCount() != 1 || runs[1].GetSucceededCount() != 1 {
+			t.Errorf("the late run is not the one that was stopped: %v", runs)
 		}
 	})
 }

@@ -74,7 +74,7 @@ func TestRescueThroughTrouble(t *testing.T) {
 		{Method: "UpdateService", Kind: fakegcp.FaultError, Code: "UNAVAILABLE", Count: 2},
 		{Method: "GetOperation", Kind: fakegcp.FaultError, Code: "UNAVAILABLE", Count: 2},
 	} {
-		t.Run(fault.Method+" "+string(fault.Kind)+" "+fault.Code, func(t *testing.T) {
+		t.Run(fault.Method+" "+fault.Kind+" "+fault.Code, func(t *testing.T) {
 			inHistory(t, func(ctx context.Context, w *world) {
 				must(t, w.fake.Fault(fault))
 				said, err := w.rescue(ctx, "00040")

@@ -186,6 +186,9 @@ func (d *decoder) file(n ast.Node, f *File) {
 		{"plans", true, func(n ast.Node) {
 			f.Plans = named(d, n, "plans by name", func(name string, n ast.Node) *Plan { return d.plan(name, n) })
 		}},
+		{"identities", false, func(n ast.Node) {
+			f.Identities = named(d, n, "identities by Google account", func(account string, n ast.Node) *Identity { return d.identity(account, n) })
+		}},
 	})
 }
 

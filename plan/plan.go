@@ -9,6 +9,7 @@ type File struct {
 	Version      int            `json:"version"`
 	Environments []*Environment `json:"environments"`
 	Plans        []*Plan        `json:"plans"`
+	Identities   []*Identity    `json:"identities,omitempty"`
 	// Warnings is what Load found that is allowed, yet likely not meant or not known to whoever wrote it.
 	Warnings []Error `json:"-"`
 

@@ -42,6 +42,7 @@ func (v *validator) validate() {
 	for _, p := range v.file.Plans {
 		v.plan(p)
 	}
+	v.identities()
 }
 
 // where returns the node that the first of the pointers was read from.
