@@ -36,6 +36,8 @@ type Inbox interface {
 	Accept(ctx context.Context, id string, body []byte) (fresh bool, err error)
 	// Take hands out the oldest envelope that nobody works on, or whose lease ran out.
 	Take(ctx context.Context, owner string, lease time.Duration) (id string, body []byte, ok bool, err error)
+	// Hold makes an envelope stay with owner for lease from now, at least.
+	Hold(ctx context.Context, id, owner string, lease time.Duration) error
 	// Done removes an envelope that owner has taken.
 	Done(ctx context.Context, id, owner string) error
 }
@@ -45,6 +47,10 @@ type Inbox interface {
 type Cards interface {
 	ClaimCard(ctx context.Context, owner string, lease time.Duration) (state.Card, bool, error)
 	SaveCard(ctx context.Context, owner string, c state.Card) error
+	// HoldCard makes a claim last for lease from now, at least.
+	HoldCard(ctx context.Context, owner, id string, lease time.Duration) error
+	// DoubtCard makes a card stale whose message may show something old; its next claim has Version 0.
+	DoubtCard(ctx context.Context, id string) error
 	// ReleaseCard saves the card and gives it up. If it is behind its rollout it is due again after
 	// again; otherwise at the next commit.
 	ReleaseCard(ctx context.Context, owner string, c state.Card, again time.Duration) error
@@ -57,7 +63,7 @@ type Rollouts interface {
 	Events(ctx context.Context, id string, after int64) ([]rollout.Event, error)
 }
 
-// Config is what a Bot needs. HTTP, Dialer and Log may be nil.
+// Config is what a Bot needs. HTTP, Dialer, Draw and Log may be nil.
 type Config struct {
 	AppToken string // xapp-…, with connections:write
 	BotToken string // xoxb-…
@@ -68,7 +74,8 @@ type Config struct {
 	Inbox    Inbox
 	Cards    Cards
 	Rollouts Rollouts
-	Owner    string // names this process in leases; unique among replicas
+	Owner    string                            // names this process in leases; unique among replicas
+	Draw     func(chart.Graph) ([]byte, error) // a PNG; chart.PNG if nil
 	Log      *slog.Logger
 }
 
@@ -100,9 +107,12 @@ func New(cfg Config) (*Bot, error) {
 	if cfg.HTTP == nil {
 		cfg.HTTP = &http.Client{Timeout: httpTimeout}
 	}
+	if cfg.Draw == nil {
+		cfg.Draw = chart.PNG
+	}
 	b := &Bot{cfg: cfg, log: cfg.Log, api: client(cfg), arrived: make(chan struct{}, 1)}
 	b.directory = newDirectory(b.api)
-	graphs := &pictures{api: b.api, log: b.log, draw: chart.PNG}
+	graphs := &pictures{api: b.api, log: b.log, draw: cfg.Draw}
 	b.speaker = &speaker{api: b.api, directory: b.directory, pictures: graphs, log: b.log}
 	b.poster = newPoster(cfg, b.api, b.directory, graphs)
 	return b, nil
@@ -145,9 +155,11 @@ func (b *Bot) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, drop) })()
 
 	var running sync.WaitGroup
+	poll := time.NewTicker(pollingTime)
+	defer poll.Stop()
 	for number := range workers {
 		w := newWorker(b.cfg, number, b.speaker, b.arrived)
-		running.Go(func() { w.run(ctx, hands) })
+		running.Go(func() { w.run(ctx, hands, poll.C) })
 	}
 	running.Go(func() { b.poster.run(ctx, hands) })
 	err := b.listen(ctx, hands)

@@ -14,7 +14,7 @@ import (
 const (
 	workers     = 4
 	handleTime  = 60 * time.Second // a start looks at services, images and logs before it answers
-	inboxLease  = 90 * time.Second // handleTime and the answer's calls, with room
+	inboxLease  = 4 * time.Second  // held on to while an envelope is worked on
 	storeTime   = time.Second
 	pollingTime = time.Second
 )
@@ -36,17 +36,16 @@ func newWorker(cfg Config, number int, s *speaker, hint chan struct{}) *worker {
 	}
 }
 
-// run works until ctx ends. What it has taken by then is finished under hands.
-func (w *worker) run(ctx, hands context.Context) {
-	poll := time.NewTicker(pollingTime)
-	defer poll.Stop()
+// run works until ctx ends, and looks for work at each tick that it gets of those the workers share. What
+// it has taken by then is finished under hands.
+func (w *worker) run(ctx, hands context.Context, ticks <-chan time.Time) {
 	for ctx.Err() == nil {
 		if w.one(hands) {
 			continue
 		}
 		select {
 		case <-w.hint:
-		case <-poll.C:
+		case <-ticks:
 		case <-ctx.Done():
 		}
 	}
@@ -63,7 +62,11 @@ func (w *worker) one(ctx context.Context) bool {
 		return false
 	}
 	wake(w.hint) // there may be more, for the others
-	w.handle(ctx, id, body)
+	held, stop := keep(ctx, inboxLease, func(ctx context.Context) error {
+		return w.inbox.Hold(ctx, id, w.owner, inboxLease)
+	})
+	w.handle(held, id, body)
+	stop()
 	w.done(ctx, id)
 	return true
 }

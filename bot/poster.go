@@ -24,8 +24,11 @@ const (
 	updatesBurst = 5
 	keptForAsks  = 2
 
-	cardLease = 30 * time.Second
-	cardTime  = 25 * time.Second // for all that is done under one claim; ends well inside the lease
+	cardLease = 4 * time.Second  // held on to while a card is worked on
+	cardTime  = 25 * time.Second // for all that is done under one claim
+	// postLease is what a claim lasts when something is posted that must not be posted twice: the call
+	// ends well inside it.
+	postLease = httpTimeout + 5*time.Second
 	failPause = 2 * time.Second  // after an answer that was lost
 	hardPause = 30 * time.Second // after a refusal that only people can heal
 )
@@ -77,8 +80,8 @@ func (p *poster) run(ctx, hands context.Context) {
 }
 
 // one brings one stale card up to date. again is how long to leave it alone if it is still behind.
-func (p *poster) one(ctx context.Context) (again time.Duration, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, cardTime)
+func (p *poster) one(hands context.Context) (again time.Duration, ok bool) {
+	ctx, cancel := context.WithTimeout(hands, cardTime)
 	defer cancel()
 	card, ok, err := p.cards.ClaimCard(ctx, p.owner, cardLease)
 	if err != nil {
@@ -88,7 +91,11 @@ func (p *poster) one(ctx context.Context) (again time.Duration, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	again, err = p.refresh(ctx, &card)
+	held, stop := keep(ctx, cardLease, func(ctx context.Context) error {
+		return p.cards.HoldCard(ctx, p.owner, card.Rollout, cardLease)
+	})
+	again, err = p.refresh(held, &card)
+	stop()
 	if err != nil {
 		p.log.Warn("a card is not up to date", "rollout", card.Rollout, "err", err, "retry_in", again)
 	}
@@ -97,6 +104,7 @@ func (p *poster) one(ctx context.Context) (again time.Duration, ok bool) {
 	defer cancel()
 	if err := p.cards.ReleaseCard(release, p.owner, card, again); err != nil {
 		p.log.Warn("a card's state was not stored; it is looked for in Slack next time", "rollout", card.Rollout, "err", err)
+		p.doubt(hands, card.Rollout)
 	}
 	return again, true
 }
@@ -111,6 +119,11 @@ func (p *poster) refresh(ctx context.Context, card *state.Card) (again time.Dura
 	}
 	if err != nil {
 		return time.Second, err
+	}
+	if card.TS != "" && card.Version == 0 {
+		if err := p.tidy(ctx, card, r); err != nil {
+			return pauseAfter(err), err
+		}
 	}
 	names, sure := p.directory.names(ctx, handles(r))
 	switch {
@@ -185,6 +198,21 @@ func (p *poster) posted(card *state.Card, r rollout.Rollout, ts string) {
 
 // adopt looks for a card that was posted by somebody who could not remember it.
 func (p *poster) adopt(ctx context.Context, card *state.Card, r rollout.Rollout) error {
+	all, err := p.history(ctx, card, r)
+	if err != nil {
+		return err
+	}
+	ts := find(all, cardKey(r.ID))
+	if ts == "" {
+		return nil
+	}
+	card.TS, card.Posting = ts, false // what it shows is unknown, so it is updated next
+	p.log.Info("card found again", "rollout", r.ID, "channel", card.Channel)
+	return p.cards.SaveCard(ctx, p.owner, *card)
+}
+
+// history reads what was posted in the channel since the rollout began.
+func (p *poster) history(ctx context.Context, card *state.Card, r rollout.Rollout) (all []slack.Message, err error) {
 	params := slack.GetConversationHistoryParameters{
 		ChannelID: card.Channel, Oldest: tsOf(r.Created.Add(-time.Minute)), Limit: 200, IncludeAllMetadata: true,
 	}
@@ -195,15 +223,11 @@ func (p *poster) adopt(ctx context.Context, card *state.Card, r rollout.Rollout)
 			return err
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if ts := find(page.Messages, cardKey(r.ID)); ts != "" {
-			card.TS, card.Posting = ts, false // what it shows is unknown, so it is updated next
-			p.log.Info("card found again", "rollout", r.ID, "channel", card.Channel)
-			return p.cards.SaveCard(ctx, p.owner, *card)
-		}
+		all = append(all, page.Messages...)
 		if params.Cursor = page.ResponseMetadata.Cursor; params.Cursor == "" {
-			return nil
+			return all, nil
 		}
 	}
 }
@@ -233,18 +257,22 @@ func find(messages []slack.Message, k messageKey) string {
 
 func (p *poster) post(ctx context.Context, card *state.Card, r rollout.Rollout, names Names) (ts string, err error) {
 	err = p.rendered(card, r, names, func(options []slack.MsgOption) error {
-		card.Channel, ts, err = p.posting(ctx, card.Channel, options)
+		card.Channel, ts, err = p.posting(ctx, card, options)
 		return err
 	})
 	return ts, err
 }
 
-func (p *poster) posting(ctx context.Context, channel string, options []slack.MsgOption) (string, string, error) {
+// posting posts once the claim lasts for it.
+func (p *poster) posting(ctx context.Context, card *state.Card, options []slack.MsgOption) (string, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, httpTimeout)
 	defer cancel()
-	where, ts, err := p.api.PostMessageContext(ctx, channel, options...)
+	if err := p.cards.HoldCard(ctx, p.owner, card.Rollout, postLease); err != nil {
+		return card.Channel, "", err
+	}
+	where, ts, err := p.api.PostMessageContext(ctx, card.Channel, options...)
 	if err != nil {
-		return channel, "", err
+		return card.Channel, "", err
 	}
 	return where, ts, nil
 }

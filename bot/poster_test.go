@@ -135,7 +135,7 @@ func TestACrashAfterThePostAdoptsIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		dead = true // between the post and the next save
-		pass(cardLease + time.Second)
+		pass(postLease + time.Second)
 
 		w.cfg.Cards, w.cfg.Owner = w.store, "replica-2"
 		w.run(w.bot())

@@ -49,11 +49,11 @@ func (p *poster) events(ctx context.Context, card *state.Card, r rollout.Rollout
 func (p *poster) replyOnce(ctx context.Context, card *state.Card, id string, next reply) error {
 	key := messageKey{id, next.Key}
 	if _, begun := card.Posted[next.Key]; begun {
-		ts, err := p.findReply(ctx, card, key)
+		thread, err := p.thread(ctx, card)
 		if err != nil {
 			return err
 		}
-		if ts != "" {
+		if ts := find(thread, key); ts != "" {
 			return p.note(ctx, card, next.Key, ts)
 		}
 	}
@@ -67,7 +67,7 @@ func (p *poster) replyOnce(ctx context.Context, card *state.Card, id string, nex
 	if next.Broadcast {
 		options = append(options, slack.MsgOptionBroadcast())
 	}
-	_, ts, err := p.posting(ctx, card.Channel, options)
+	_, ts, err := p.posting(ctx, card, options)
 	if err != nil {
 		if !mayHaveHappened(err) {
 			delete(card.Posted, next.Key)
@@ -88,8 +88,8 @@ func (p *poster) note(ctx context.Context, card *state.Card, key, ts string) err
 	return p.cards.SaveCard(ctx, p.owner, *card)
 }
 
-// findReply looks for a reply in the card's thread.
-func (p *poster) findReply(ctx context.Context, card *state.Card, key messageKey) (string, error) {
+// thread reads the replies under the card.
+func (p *poster) thread(ctx context.Context, card *state.Card) (all []slack.Message, err error) {
 	params := slack.GetConversationRepliesParameters{
 		ChannelID: card.Channel, Timestamp: card.TS, Limit: 200, IncludeAllMetadata: true,
 	}
@@ -100,13 +100,11 @@ func (p *poster) findReply(ctx context.Context, card *state.Card, key messageKey
 			return err
 		})
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		if ts := find(page, key); ts != "" {
-			return ts, nil
-		}
+		all = append(all, page...)
 		if params.Cursor == "" {
-			return "", nil
+			return all, nil
 		}
 	}
 }

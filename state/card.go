@@ -25,7 +25,8 @@ type Card struct {
 
 // ClaimCard gives owner the stale card that has waited longest, of those whose time has come, for
 // the length of lease. ok is false if there is none. An owner claims a card again after its lease
-// has passed as anybody else may, so owners are goroutines that post, not replicas.
+// has passed as anybody else may, so owners are goroutines that post, not replicas. A card of which
+// somebody had doubts comes with Version 0.
 func (s *Store) ClaimCard(ctx context.Context, owner string, lease time.Duration) (Card, bool, error) {
 	got, err := s.run(ctx, "claim card", s.scripts.claimCard,
 		[]string{slipway.outbox(), slipway.rollouts(), slipway.cardPrefix()},
@@ -38,6 +39,9 @@ func (s *Store) ClaimCard(ctx context.Context, owner string, lease time.Duration
 		return Card{}, false, nil
 	case "ok":
 		card, err := parseCard(got.value(0), got.value(1))
+		if got.value(2) == "1" {
+			card.Version = 0
+		}
 		return card, err == nil, err
 	}
 	return Card{}, false, got.unknown("claim card")
@@ -65,6 +69,21 @@ func (s *Store) SaveCard(ctx context.Context, owner string, c Card) error {
 // leaves the outbox until the next commit. rollout.ErrFenced as with SaveCard.
 func (s *Store) ReleaseCard(ctx context.Context, owner string, c Card, again time.Duration) error {
 	return s.saveCard(ctx, "release card", owner, c, strconv.FormatInt(c.Version, 10), again)
+}
+
+// HoldCard makes the claim of owner last for lease from now, at least. rollout.ErrFenced as with SaveCard.
+func (s *Store) HoldCard(ctx context.Context, owner, id string, lease time.Duration) error {
+	return s.hold(ctx, []string{slipway.outbox(), slipway.card(id)}, id, "owner", owner, lease)
+}
+
+// DoubtCard says that a card may show something old: whoever lost its claim may have changed the message
+// after its successor did. The card is stale again, and its next claim shows it anew.
+func (s *Store) DoubtCard(ctx context.Context, id string) error {
+	got, err := s.run(ctx, "doubt card", s.scripts.doubt, []string{slipway.card(id), slipway.outbox(), slipway.rollout(id)}, id)
+	if err == nil && got.status() != "ok" {
+		err = got.unknown("doubt card")
+	}
+	return err
 }
 
 func (s *Store) saveCard(ctx context.Context, op, owner string, c Card, version string, again time.Duration) error {

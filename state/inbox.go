@@ -63,3 +63,24 @@ func (s *Store) Done(ctx context.Context, id, owner string) error {
 	}
 	return got.unknown("done")
 }
+
+// Hold makes an envelope stay with owner for lease from now, at least. rollout.ErrFenced says that its
+// lease passed and somebody else works on it, or that it is done.
+func (s *Store) Hold(ctx context.Context, id, owner string, lease time.Duration) error {
+	return s.hold(ctx, []string{slipway.inboxTaken(), slipway.inboxOwners()}, id, id, owner, lease)
+}
+
+// hold extends the claim on id whose owner is in a field.
+func (s *Store) hold(ctx context.Context, keys []string, id, field, owner string, lease time.Duration) error {
+	got, err := s.run(ctx, "hold", s.scripts.hold, keys, id, field, owner, lease.Microseconds())
+	if err != nil {
+		return err
+	}
+	switch got.status() {
+	case "ok":
+		return nil
+	case "fenced":
+		return rollout.ErrFenced
+	}
+	return got.unknown("hold")
+}

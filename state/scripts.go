@@ -19,6 +19,7 @@ type scripts struct {
 	holder, locks             *redis.Script
 	accept, take, done        *redis.Script
 	claimCard, saveCard       *redis.Script
+	hold, doubt               *redis.Script
 	spend, pauseBucket        *redis.Script
 }
 
@@ -30,6 +31,7 @@ func newScripts() scripts {
 		holder: script("holder"), locks: script("locks"),
 		accept: script("accept"), take: script("take"), done: script("done"),
 		claimCard: script("claim_card"), saveCard: script("save_card"),
+		hold: script("hold"), doubt: script("doubt"),
 		spend: script("spend"), pauseBucket: script("pause"),
 	}
 }
