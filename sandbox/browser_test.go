@@ -40,12 +40,11 @@ func TestBrowserSSOT(t *testing.T) {
 	b.says("#hint", "switch to @approver")
 	b.named()
 
-	b.do("switch to the approver", chromedp.Click(chromedp.CSS(`#hint a.button.primary`)))
+	b.click("switch to the approver", `#hint a.button.primary`)
 	b.appears("the approver's page", `#people a[data-user="approver"][aria-current]`)
 	b.says("#hint", "press Approve on the card")
 	b.press(`#messages [data-action-id="approve"]`)
 	b.says("#messages", "Errors at 10%:")
-	b.shot("moving.png")
 
 	b.says("#messages", "Deployed: backend on staging")
 	b.says("#messages", "Limit 5%: passed.")
@@ -56,22 +55,21 @@ func TestBrowserSSOT(t *testing.T) {
 	b.shot("channel.png")
 	b.graph("graph.png")
 
-	b.do("open the thread", chromedp.Click(chromedp.CSS(`#messages a.replies`)))
+	b.click("open the thread", `#messages a.replies`)
 	b.says("#thread-messages", "Approved by @approver")
 	b.says("#thread-messages", "Errors at 10%")
 	b.shot("thread.png")
-	b.do("close the thread", chromedp.Click(chromedp.CSS("#thread-close")))
+	b.click("close the thread", "#thread-close")
 
-	b.do("look at the Home tab", chromedp.Click(chromedp.CSS("#open-home")))
+	b.click("look at the Home tab", "#open-home")
 	b.says("#home", "succeeded")
-	b.do("open the form", chromedp.Click(chromedp.CSS(`#home [data-action-id="deploy"]`)))
+	b.click("open the form", `#home [data-action-id="deploy"]`)
 	b.appears("the form", `#modals dialog[open] [type="submit"]`)
 	b.named()
-	b.do("fill in nonsense", chromedp.SendKeys(chromedp.CSS(`#modals dialog[open] input[type="text"]`), "no such tag!"),
-		chromedp.Click(chromedp.CSS(`#modals dialog[open] [type="submit"]`)))
+	b.do("fill in nonsense", chromedp.SendKeys(chromedp.CSS(`#modals dialog[open] input[type="text"]`), "no such tag!"))
+	b.click("send the form", `#modals dialog[open] [type="submit"]`)
 	b.says("#modals .field-error", "neither a tag nor a digest")
-	b.shot("form.png")
-	b.do("close the form", chromedp.Click(chromedp.CSS(`#modals dialog[open] footer [data-close-view]`)))
+	b.click("close the form", `#modals dialog[open] footer [data-close-view]`)
 	b.vanishes("the form", `#modals dialog[open]`)
 	b.quiet()
 }
@@ -84,7 +82,7 @@ func TestBrowserBadDeploy(t *testing.T) {
 	b.scheme("dark")
 	b.do("type the command", chromedp.SendKeys(chromedp.CSS("#composer-text"), "/deploy staging\n"))
 	b.appears("Approve on the card", `#messages [data-action-id="approve"]`)
-	b.do("switch to the approver", chromedp.Click(chromedp.CSS(`#people a[data-user="approver"]`)))
+	b.click("switch to the approver", `#people a[data-user="approver"]`)
 	b.appears("the approver's page", `#people a[data-user="approver"][aria-current]`)
 	b.press(`#messages [data-action-id="approve"]`)
 
@@ -93,11 +91,11 @@ func TestBrowserBadDeploy(t *testing.T) {
 	b.says("#messages", "replied to a thread:")
 	b.narrow()
 	b.shot("phone.png")
-	b.do("open the thread", script(`document.querySelector("#messages a.replies").click()`))
+	b.click("open the thread", "#messages a.replies")
 	b.says("#thread-messages", "Approved by @approver")
 	b.narrow()
-	b.shot("phone-thread.png")
-	b.do("on a desk again", chromedp.EmulateViewport(1280, 900), script(`document.querySelector("#thread-close").click()`))
+	b.do("on a desk again", chromedp.EmulateViewport(1280, 900))
+	b.click("close the thread", "#thread-close")
 	b.waits("the thread to close", `!document.querySelector("#thread").checkVisibility()`)
 	b.shot("dark.png")
 	b.quiet()
@@ -232,10 +230,17 @@ func (b *browser) vanishes(what, selector string) {
 	b.waits("the end of "+what, fmt.Sprintf(`document.querySelector(%q) === null`, selector))
 }
 
+// click clicks with the mouse what is there to be seen.
+func (b *browser) click(what, selector string) {
+	b.t.Helper()
+	b.appears(what, selector)
+	b.do(what, chromedp.ScrollIntoView(chromedp.CSS(selector)), chromedp.Click(chromedp.CSS(selector)))
+}
+
 // press clicks a button and says yes where it asks whether one is sure.
 func (b *browser) press(selector string) {
 	b.t.Helper()
-	b.do("press "+selector, chromedp.ScrollIntoView(chromedp.CSS(selector)), chromedp.Click(chromedp.CSS(selector)))
+	b.click("press "+selector, selector)
 	b.waits("the confirm dialog, or the click's end", fmt.Sprintf(`document.querySelector("#confirm[open]") !== null || document.querySelector(%q) === null`, selector))
 	b.do("confirm", script(`document.querySelector("#confirm[open] #confirm-yes")?.click()`))
 }
@@ -308,7 +313,7 @@ func (b *browser) save(name string, image []byte) {
 	if dir == "" {
 		dir = b.t.TempDir()
 	}
-	if err := os.WriteFile(filepath.Join(dir, strings.TrimPrefix(name, "/")), image, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, strings.TrimPrefix(name, "/")), image, 0o644); err != nil { //nolint:gosec // pictures for everybody
 		b.t.Error(err)
 	}
 }

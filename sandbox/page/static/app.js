@@ -372,8 +372,8 @@
     const mine = ++asked, text = input.value;
     if (!/^\s*[/@]/.test(text)) return offer(input, '');
     const query = new URLSearchParams({ text, thread: input.id === 'thread-text' ? '1' : '' });
-    const answer = await fetch('/page/complete?' + query).catch(() => null);
-    if (answer && answer.ok && mine === asked && input === document.activeElement) offer(input, await answer.text());
+    const html = await fetch('/page/complete?' + query).then(answer => answer.ok ? answer.text() : '').catch(() => '');
+    if (mine === asked && input === document.activeElement) offer(input, html); // else it was sent, or typed on, meanwhile
   }
 
   const listOf = input => byId(input.getAttribute('aria-controls'));
