@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"go.uber.org/goleak"
 
 	"slipway/app"
@@ -52,6 +54,29 @@ func onStageFor(t *testing.T, scenario workspace.Scenario, test func(t *testing.
 
 func newStage(t *testing.T, scenario workspace.Scenario) *stage {
 	t.Helper()
+	return stageWith(t, scenario, manifest(t))
+}
+
+// manifest is the scopes that the app asks for when it is installed; every scene has to do with them.
+func manifest(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../slack-app-manifest.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read struct {
+		OAuth struct {
+			Scopes struct{ Bot []string }
+		} `yaml:"oauth_config"`
+	}
+	if err := yaml.Unmarshal(text, &read); err != nil || len(read.OAuth.Scopes.Bot) == 0 {
+		t.Fatalf("the manifest has no scopes: %v", err)
+	}
+	return read.OAuth.Scopes.Bot
+}
+
+func stageWith(t *testing.T, scenario workspace.Scenario, scopes []string) *stage {
+	t.Helper()
 	file, err := scenario.Load("../../deploy.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +85,7 @@ func newStage(t *testing.T, scenario workspace.Scenario) *stage {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	w, err := workspace.New(ctx, workspace.Options{
 		File: file, Scenario: scenario, Seed: 1, Speed: 1, Listen: "slack.sandbox:80", GCP: "gcp.sandbox:443",
-		Memory: memnet.New(), Log: log,
+		Memory: memnet.New(), Scopes: scopes, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ func team(f *plan.File, baseURL string, o Options) fakeslack.Config {
 		BaseURL: baseURL, AppToken: appToken, BotToken: botToken, AppID: "A0SLIPWAY",
 		Team: fakeslack.Team{ID: "T0SANDBOX", Name: "Sandbox", Domain: "sandbox"},
 		Bot:  fakeslack.User{ID: "U0SLIPWAY", Name: "slipway", RealName: "Slipway"},
-		Seed: o.Seed, Log: o.Log,
+		Seed: o.Seed, Scopes: o.Scopes, Log: o.Log,
 	}
 	if o.Unlimited {
 		c.RateLimits = fakeslack.Off

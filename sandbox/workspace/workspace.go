@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,6 +35,8 @@ type Options struct {
 	// Unlimited turns Slack's rate limits off. Apps that are restarted all the time would soon have used up
 	// the ten connections that an app may open in ten minutes.
 	Unlimited bool
+	// Scopes are those of the app's bot token; none: all that Slack has.
+	Scopes []string
 
 	Listen string // Slack, registry and control; "127.0.0.1:0" picks a port
 	GCP    string // Cloud Run and Logging
@@ -191,7 +194,7 @@ func (w *Workspace) startRedis() error {
 	w.closers = append(w.closers, w.embedded.Close)
 	if w.options.Memory != nil {
 		w.redisURL = "redis://" + memoryRedis + "/0"
-		return nil
+		return w.serveRedis()
 	}
 	if err := w.embedded.StartAddr("127.0.0.1:0"); err != nil {
 		return fmt.Errorf("start the embedded Redis: %w", err)
@@ -202,17 +205,44 @@ func (w *Workspace) startRedis() error {
 
 const memoryRedis = "redis.sandbox:6379"
 
+// serveRedis puts connections with room, as sockets have, before the embedded Redis: over its own pipes it
+// hangs, and a bubble with it, when it writes to a client that does not read just then.
+func (w *Workspace) serveRedis() error {
+	l, err := w.listen(memoryRedis)
+	if err != nil {
+		return fmt.Errorf("open the embedded Redis' port: %w", err)
+	}
+	w.closers = append(w.closers, func() { _ = l.Close() })
+	w.serving.Go(func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := w.embedded.Dial()
+			if err != nil {
+				_ = near.Close()
+				continue
+			}
+			w.serving.Go(func() { pass(far, near) })
+			w.serving.Go(func() { pass(near, far) })
+		}
+	})
+	return nil
+}
+
+// pass copies until either end is closed, and closes the other.
+func pass(to, from net.Conn) {
+	_, _ = io.Copy(to, from)
+	_, _ = to.Close(), from.Close()
+}
+
 // dial opens the app's connections in memory; nil on real sockets.
 func (w *Workspace) dial() func(ctx context.Context, network, addr string) (net.Conn, error) {
 	if w.options.Memory == nil {
 		return nil
 	}
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if addr == memoryRedis {
-			return w.embedded.Dial()
-		}
-		return w.options.Memory.Dial(ctx, network, addr)
-	}
+	return w.options.Memory.Dial
 }
 
 // RefuseRedis makes the embedded Redis answer every command with the error, until it is called with
@@ -220,6 +250,13 @@ func (w *Workspace) dial() func(ctx context.Context, network, addr string) (net.
 func (w *Workspace) RefuseRedis(message string) {
 	if w.embedded != nil {
 		w.embedded.SetError(message)
+	}
+}
+
+// ForgetRedis makes the embedded Redis lose all that it has. It does nothing to a real one.
+func (w *Workspace) ForgetRedis() {
+	if w.embedded != nil {
+		w.embedded.FlushAll()
 	}
 }
 
