@@ -43,6 +43,13 @@ conformance: conformance/slack conformance/gcp ## Hold the local Slack and Googl
 screens: services ## Take the screenshots of docs/ anew
 	go test -tags services -count=1 -run Browser ./sandbox -args -screens ../docs
 
+.PHONY: chaos
+chaos: services ## Kill and freeze bots and their Redis while people deploy: nothing may be lost or doubled (ARGS="-seed 7")
+	@go build -o bin/chaos ./sandbox/chaos
+	bin/chaos $(ARGS)
+	bin/chaos -takeover
+	bin/chaos -control -limit 2m; [ $$? -eq 1 ]
+
 .PHONY: build
 build: ## Build the binary into bin/slipway
 	CGO_ENABLED=0 go build -trimpath -o bin/slipway .
