@@ -313,7 +313,7 @@ func (b *browser) save(name string, image []byte) {
 	if dir == "" {
 		dir = b.t.TempDir()
 	}
-	if err := os.WriteFile(filepath.Join(dir, strings.TrimPrefix(name, "/")), image, 0o644); err != nil { //nolint:gosec // pictures for everybody
+	if err := os.WriteFile(filepath.Join(dir, strings.TrimPrefix(name, "/")), image, 0o644); err != nil {
 		b.t.Error(err)
 	}
 }

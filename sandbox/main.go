@@ -20,6 +20,7 @@ import (
 	"slipway/app"
 	"slipway/plan"
 	"slipway/sandbox/play"
+	"slipway/sandbox/ports"
 	"slipway/sandbox/workspace"
 )
 
@@ -87,10 +88,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if o.Verbose {
 		log = slog.New(slog.NewTextHandler(stderr, nil))
 	}
-	w, err := onFreePorts(o.Listen, o.GCP, func(listen, gcp string) (*workspace.Workspace, error) {
+	w, err := ports.Open(o.ports(), func(addresses []string) (*workspace.Workspace, error) {
 		return workspace.New(ctx, workspace.Options{
 			File: file, Scenario: scenario, Seed: o.Seed, Speed: o.Speed,
-			Listen: listen, GCP: gcp, Redis: o.Redis, Log: log,
+			Listen: addresses[0], GCP: addresses[1], Redis: o.Redis, Log: log,
 		})
 	})
 	if err != nil {
@@ -98,6 +99,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	defer w.Close()
 	return o.serve(ctx, w, scenario, file, stdout)
+}
+
+func (o options) ports() []ports.Port {
+	return []ports.Port{{Flag: "-listen", Given: o.Listen, Default: 8190}, {Flag: "-gcp", Given: o.GCP, Default: 8191}}
 }
 
 func (o options) serve(ctx context.Context, w *workspace.Workspace, scenario workspace.Scenario, file *plan.File, stdout io.Writer) error {

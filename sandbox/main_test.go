@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,4 +70,18 @@ func (f *firstLines) Write(p []byte) (int, error) {
 		f.full()
 	}
 	return n, err
+}
+
+// A port that is given and taken is an error that says so.
+func TestGivenPortIsTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var out bytes.Buffer
+	err = run(t.Context(), singleDash([]string{"-listen", l.Addr().String(), "-gcp", "127.0.0.1:0", "-file", "../deploy.yaml"}), &out, &out)
+	if err == nil || !strings.Contains(err.Error(), l.Addr().String()+" is taken") {
+		t.Error(err)
+	}
 }

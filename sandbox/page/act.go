@@ -59,7 +59,7 @@ func (p *Page) act(do action) http.HandlerFunc {
 	}
 }
 
-// command is the one that the app has.
+// command is the one that Slipway has.
 const command = "/deploy"
 
 // send is a message or a command that is typed. With thread it is written there.
@@ -80,9 +80,17 @@ func (p *Page) send(ctx context.Context, where place, form url.Values) error {
 			p.tell(where, "Nobody heard that: "+bot.RealName+" "+err.Error()+".")
 		}
 	default:
-		p.tell(where, "Only "+bot.RealName+" listens in this workspace: begin with `/deploy` or with `"+mention+"`. You wrote: "+escape(text))
+		p.tell(where, "Only "+bot.RealName+" listens in this workspace: begin with `"+p.begin()+"` or with `"+mention+"`. You wrote: "+escape(text))
 	}
 	return nil
+}
+
+// begin is what a command begins with.
+func (p *Page) begin() string {
+	if p.cfg.File == nil {
+		return "/"
+	}
+	return command
 }
 
 // escape is text as Slack stores it (https://docs.slack.dev/messaging/formatting-message-text#escaping).
@@ -93,14 +101,17 @@ func escape(text string) string {
 func (p *Page) command(ctx context.Context, where place, text string) {
 	name, rest, _ := strings.Cut(text, " ")
 	switch {
+	case where.Thread != "" && p.cfg.File == nil:
+		p.tell(where, "Slash commands do not work in threads. Mentions do: begin with `@"+p.cfg.Slack.State().Bot.Name+"`.")
+		return
 	case where.Thread != "":
 		p.tell(where, "Slash commands do not work in threads. Write `@"+p.cfg.Slack.State().Bot.Name+" "+escape(strings.TrimSpace(rest))+"` instead.")
 		return
-	case name != command:
+	case name != command && p.cfg.File != nil:
 		p.tell(where, "`"+escape(name)+"` is no command of this workspace; `"+command+"` is. What begins with / is always read as a command.")
 		return
 	}
-	ack, err := p.cfg.Slack.Command(ctx, fakeslack.CommandRequest{User: where.User.ID, Channel: where.Channel.ID, Command: command, Text: strings.TrimSpace(rest)})
+	ack, err := p.cfg.Slack.Command(ctx, fakeslack.CommandRequest{User: where.User.ID, Channel: where.Channel.ID, Command: name, Text: strings.TrimSpace(rest)})
 	if err != nil {
 		p.tell(where, "`"+escape(text)+"` "+err.Error()+".")
 	} else if ack.Problem != "" {

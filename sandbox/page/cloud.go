@@ -29,7 +29,7 @@ func (p *Page) watch() (leave func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.watchers++
-	if p.watchers == 1 && !p.closed {
+	if p.watchers == 1 && !p.closed && p.cfg.Cloud != nil {
 		ctx, cancel := context.WithCancel(p.ctx)
 		p.unwatch = cancel
 		p.work.Go(func() { p.sampleAll(ctx) })
@@ -41,6 +41,14 @@ func (p *Page) watch() (leave func()) {
 			p.unwatch()
 		}
 	}
+}
+
+// cloudChanged is closed at the next change of the cloud; without a cloud it never is.
+func (p *Page) cloudChanged() <-chan struct{} {
+	if p.cfg.Cloud == nil {
+		return nil
+	}
+	return p.cfg.Cloud.Changed()
 }
 
 func (p *Page) sampleAll(ctx context.Context) {
@@ -229,7 +237,18 @@ func jobOf(j fakegcp.JobState) job {
 	return out
 }
 
-// paintCloud renders the panel. It is the same for every user.
+// paintPanel renders the panel. It is the same for every user.
+func (p *Page) paintPanel(pt *painter, pic *picture) {
+	if p.cfg.Cloud != nil {
+		p.paintCloud(pt, pic)
+	}
+	pic.html["faults"] = pt.paint("faults", p.troubles())
+	p.mu.Lock()
+	log := slices.Clone(p.made)
+	p.mu.Unlock()
+	pic.html["fault-log"] = pt.paint("fault-log", log)
+}
+
 func (p *Page) paintCloud(pt *painter, pic *picture) {
 	state := p.cfg.Cloud.State()
 	pic.lists["services"] = []string{}
@@ -243,9 +262,4 @@ func (p *Page) paintCloud(pt *painter, pic *picture) {
 		jobs = append(jobs, jobOf(j))
 	}
 	pic.html["jobs"] = pt.paint("jobs", jobs)
-	pic.html["faults"] = pt.paint("faults", p.troubles())
-	p.mu.Lock()
-	log := slices.Clone(p.made)
-	p.mu.Unlock()
-	pic.html["fault-log"] = pt.paint("fault-log", log)
 }

@@ -36,22 +36,24 @@ func verbs() []verb {
 		{"rollback TARGET", commands.Rollback, "All traffic to the last revision that passed", false},
 		{"lock TARGET load test for 2h", commands.Lock, "Keep rollouts from starting", false},
 		{"unlock TARGET", commands.Unlock, "Let rollouts start again", false},
+		{"queue TARGET", commands.Queue, "Get in line for a locked target, or see who is", false},
+		{"unqueue TARGET", commands.Unqueue, "Leave the line, or pass when it is your turn", false},
 		{"help", commands.Help, "What can be typed", true},
 	}
 }
 
 // mostOptions keeps the list on the screen.
-const mostOptions = 14
+const mostOptions = 15
 
 // complete lists what typed can become: commands, or in a thread and after @ the same as a mention.
-// It is empty for what is no beginning of one.
+// It is empty for what is no beginning of one, and without a plan file.
 func complete(f *plan.File, bot, typed string, thread bool) []option {
 	typed = strings.TrimLeft(typed, " ")
 	lead := command + " "
 	if thread || strings.HasPrefix(typed, "@") {
 		lead = "@" + bot + " "
 	}
-	if typed == "" || typed[0] != lead[0] {
+	if f == nil || typed == "" || typed[0] != lead[0] {
 		return nil
 	}
 	var out []option

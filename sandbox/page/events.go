@@ -83,7 +83,7 @@ func (p *Page) stream(ctx context.Context, w http.ResponseWriter, where place) e
 	defer alive.Stop()
 	var before picture
 	for {
-		slack, cloud, own := p.cfg.Slack.Changed(), p.cfg.Cloud.Changed(), p.changes()
+		slack, cloud, own := p.cfg.Slack.Changed(), p.cloudChanged(), p.changes()
 		now, err := p.paint(where)
 		if err != nil {
 			return err

@@ -29,7 +29,10 @@ const redisAway = 10 * time.Second
 
 // troubles are all faults of the page.
 func (p *Page) troubles() []group {
-	groups := []group{{"Slack", slackTroubles()}, {"Google Cloud", cloudTroubles()}}
+	groups := []group{{"Slack", slackTroubles()}}
+	if p.cfg.Cloud != nil {
+		groups = append(groups, group{"Google Cloud", cloudTroubles()})
+	}
 	if p.cfg.RefuseRedis != nil {
 		groups = append(groups, group{"Redis", []trouble{{
 			"redis-refuses", "Redis refuses for 10 s", "Nothing new starts; what is under way is looked up afterwards, not repeated.", (*Page).refuseRedis,
@@ -43,15 +46,15 @@ func slackTroubles() []trouble {
 		return func(p *Page) error { p.cfg.Slack.Fault(f); return nil }
 	}
 	return []trouble{
-		{"slack-429", "Card updates too fast", "The next chat.update gets a 429 that says to wait 30 s; the card stands still, then catches up.",
+		{"slack-429", "Updates too fast", "The next chat.update gets a 429 that says to wait 30 s; its message stands still, then catches up.",
 			fault(fakeslack.Fault{Method: "chat.update", Kind: fakeslack.FaultRateLimit, RetryAfter: 30 * time.Second})},
 		{"slack-disconnect", "Close the socket", "Slack asks the app to connect anew; what is sent meanwhile is not lost.",
 			fault(fakeslack.Fault{Kind: fakeslack.FaultDisconnect})},
 		{"slack-applied", "Posted, yet an error", "The next chat.postMessage is posted but answered with an error; the app must not post it twice.",
 			fault(fakeslack.Fault{Method: "chat.postMessage", Kind: fakeslack.FaultAppliedButError})},
-		{"slack-no-ack", "Lose an answer", "The acknowledgement of the next command is lost; Slack says so and sends the command once more, which must not deploy twice.",
+		{"slack-no-ack", "Lose an answer", "The acknowledgement of the next command is lost; Slack says so and sends the command once more, which must not be carried out twice.",
 			fault(fakeslack.Fault{Method: "slash_commands", Kind: fakeslack.FaultTimeout})},
-		{"slack-silent", "Go silent", "The socket stays open but carries no more pings; the app notices within 30 s and connects anew.",
+		{"slack-silent", "Go silent", "The socket stays open but carries no more pings; an app that listens for them connects anew.",
 			fault(fakeslack.Fault{Kind: fakeslack.FaultNoPing})},
 	}
 }
@@ -129,7 +132,9 @@ func (p *Page) fault(_ context.Context, _ place, form url.Values) error {
 // clear ends what has not happened yet. Google's faults are ended by the calls that meet them.
 func (p *Page) clear() {
 	p.cfg.Slack.ClearFaults()
-	p.cfg.Cloud.Deny(p.cfg.Denied...)
+	if p.cfg.Cloud != nil {
+		p.cfg.Cloud.Deny(p.cfg.Denied...)
+	}
 	p.mu.Lock()
 	if p.redis != nil {
 		p.redis.Stop()

@@ -29,7 +29,10 @@ func (p *Page) hint(v viewer) hint {
 	if away || v.Home {
 		return hint{}
 	}
-	env := p.cfg.File.Environments[0]
+	env := p.env()
+	if env == nil {
+		return p.hintApp(v)
+	}
 	card, found := p.card(v)
 	var says string
 	h := hint{Shown: true}
@@ -56,6 +59,18 @@ func (p *Page) hint(v viewer) hint {
 	}
 	h.Says = v.kit.Mrkdwn(says)
 	return h
+}
+
+// hintApp is the hint about an app of which nothing is known: how it gets here, and then what it can hear.
+func (p *Page) hintApp(v viewer) hint {
+	bot := v.state.Bot.Name
+	switch {
+	case len(v.state.Connections) == 0:
+		return hint{Shown: true, Says: v.kit.Mrkdwn("No app is connected. Start yours, in Socket Mode, with\n```" + strings.Join(p.cfg.Environment, "\n") + "```")}
+	case len(v.all) == 0:
+		return hint{Shown: true, Says: v.kit.Mrkdwn("Your app is connected. Type a command of it below, such as `/hello`, or mention it: `@" + bot + " hello`.")}
+	}
+	return hint{}
 }
 
 func (p *Page) hintApproval(v viewer, h *hint, card fakeslack.Message) string {

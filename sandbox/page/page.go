@@ -1,5 +1,5 @@
 // Package page is the web page of the local workspace: the channel as Slack shows it, and beside it
-// what the cloud does.
+// what the cloud does. Without a cloud and a plan it is the page of a local Slack for any app.
 //
 // The server renders all HTML. A page that is open holds one stream of server-sent events, which
 // carries the elements that changed, each by its id; static/app.js swaps them in and sends what
@@ -24,7 +24,8 @@
 //	#confirm                          Slack's confirm dialog: #confirm-yes, #confirm-no
 //	#modals dialog[data-view-id]      the modals, the last on top: button[data-close-view], button[type=submit], .field-error
 //	#services > li#svc-NAME           a service; li[data-revision] in it; input[data-traffic] its sliders
-//	#faults button[data-fault]        trouble to make; data-fault="clear" ends it; #fault-log what was made
+//	#faults button[data-fault]        trouble to make; data-fault="clear" ends it; #fault-log what was made.
+//	                                  Without a cloud it is behind #show-cloud, and there are no #services
 //	#toast                            what could not be done
 //	body[data-live=yes]               the stream is open and the page up to date
 package page
@@ -51,9 +52,11 @@ import (
 // Config says what the page shows.
 type Config struct {
 	Slack *fakeslack.Server
-	Cloud *fakegcp.Cloud
-	File  *plan.File // who may do what, and what can be typed
-	About string     // one sentence about the scenario, for the beginning of the channel
+	Cloud *fakegcp.Cloud // nil: there is none
+	File  *plan.File     // who may do what, and what can be typed; nil: another app's, of which nothing is known
+	About string         // one sentence about the scenario, for the beginning of the channel
+	// Environment is what an app needs to find this Slack, as NAME=value; shown, without a File, while none is connected.
+	Environment []string
 	// Host is the host:port of the page's listener; requests for another host that is not loopback are refused.
 	Host string
 	// RefuseRedis makes Redis answer with an error until it is called with ""; nil: it cannot be made to.
@@ -106,6 +109,19 @@ func New(cfg Config) (*Page, error) {
 	}, nil
 }
 
+// Site serves the page together with the Slack that it shows, and /_control/, at one address. The app's
+// requests have a token; the page and control have none, and are guarded.
+func (p *Page) Site(control http.Handler) *http.ServeMux {
+	mux := http.NewServeMux()
+	slack := p.cfg.Slack.Handler()
+	for _, path := range []string{"/api/", "/link", "/link/", "/upload/", "/files/", "/response/"} {
+		mux.Handle(path, slack)
+	}
+	mux.Handle("/_control/", p.Guard(control))
+	mux.Handle("/", p.Handler())
+	return mux
+}
+
 // Handler serves the page, guarded.
 func (p *Page) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -118,10 +134,13 @@ func (p *Page) Handler() http.Handler {
 	mux.HandleFunc("GET /page/style.css", serveStyle)
 	mux.HandleFunc("GET /page/app.js", serveStatic("static/app.js"))
 	mux.HandleFunc("GET /page/icon.svg", serveStatic("static/icon.svg"))
-	for name, act := range map[string]action{
-		"send": p.send, "click": p.click, "submit": p.submit, "close": p.closeView,
-		"traffic": p.traffic, "fault": p.fault, "dismiss": p.dismiss,
-	} {
+	actions := map[string]action{
+		"send": p.send, "click": p.click, "submit": p.submit, "close": p.closeView, "fault": p.fault, "dismiss": p.dismiss,
+	}
+	if p.cfg.Cloud != nil {
+		actions["traffic"] = p.traffic
+	}
+	for name, act := range actions {
 		mux.HandleFunc("POST /page/"+name, p.act(act))
 	}
 	return p.Guard(mux)

@@ -41,7 +41,7 @@ func (p *Page) paint(where place) (picture, error) {
 	pic.html["modals"] = pt.paint("modals", p.modals(v))
 	p.paintMessages(pt, &pic, v)
 	p.paintThread(pt, &pic, v)
-	p.paintCloud(pt, &pic)
+	p.paintPanel(pt, &pic)
 	return pic, pt.err
 }
 
@@ -146,7 +146,7 @@ func (p *Page) frame(v viewer) frame {
 // intro is what stands above the first message.
 func (p *Page) intro(v viewer) frame {
 	f := p.frame(v)
-	if v.Channel.Name == p.cfg.File.Environments[0].Channel {
+	if env := p.env(); env != nil && v.Channel.Name == env.Channel {
 		f.About = p.cfg.About
 	}
 	return f
@@ -198,6 +198,7 @@ type whole struct {
 	Theme string
 	Team  string
 	Title string
+	Cloud bool
 	html  map[string]string
 	lists map[string][]string
 }
@@ -228,7 +229,7 @@ func (p *Page) serveWhole(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	state := p.cfg.Slack.State()
-	page := whole{Team: state.Team.Name, Title: p.frame(p.viewer(where)).Title, html: pic.html, lists: pic.lists}
+	page := whole{Team: state.Team.Name, Title: p.frame(p.viewer(where)).Title, Cloud: p.cfg.Cloud != nil, html: pic.html, lists: pic.lists}
 	if cookie, err := r.Cookie("theme"); err == nil && (cookie.Value == "dark" || cookie.Value == "light") {
 		page.Theme = cookie.Value
 	}

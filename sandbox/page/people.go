@@ -8,9 +8,23 @@ import (
 	"slipway/sandbox/fakeslack"
 )
 
+// env is the environment that the page begins with; nil without a plan file.
+func (p *Page) env() *plan.Environment {
+	if p.cfg.File == nil {
+		return nil
+	}
+	return p.cfg.File.Environments[0]
+}
+
 // may says what a user may do, in two words and in a sentence.
 func (p *Page) may(state fakeslack.State, u fakeslack.User) (brief, says string) {
-	env := p.cfg.File.Environments[0]
+	env := p.env()
+	switch {
+	case env == nil && u.Guest:
+		return "", "Is a guest of the workspace: is_restricted in users.info."
+	case env == nil:
+		return "", ""
+	}
 	deploys := belongs(state, u, deployers(env))
 	var approves bool
 	if env.Approval != nil {

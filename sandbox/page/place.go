@@ -31,7 +31,7 @@ func (p *Page) find(at *url.URL, r *http.Request) (place, error) {
 		return place{}, fmt.Errorf("there is nobody called %q in the workspace", query.Get("as"))
 	}
 	parts := strings.Split(strings.Trim(at.Path, "/"), "/")
-	name := p.cfg.File.Environments[0].Channel
+	name := p.firstChannel(state)
 	switch {
 	case parts[0] == "home":
 		pl.Home, pl.Thread = true, ""
@@ -50,6 +50,17 @@ func (p *Page) find(at *url.URL, r *http.Request) (place, error) {
 	}
 	pl.Channel = state.Channels[found]
 	return pl, nil
+}
+
+// firstChannel is where a page begins whose address names none.
+func (p *Page) firstChannel(state fakeslack.State) string {
+	if env := p.env(); env != nil {
+		return env.Channel
+	}
+	if len(state.Channels) == 0 {
+		return ""
+	}
+	return state.Channels[0].Name
 }
 
 // user is the one that is named, else the one who looked last, else the first.

@@ -1,7 +1,7 @@
 //go:build services
 
 // Package gcp_test drives the local Cloud Run and Cloud Logging with Google's own JavaScript clients: what they
-// cannot tell from the real services, others' code cannot either. FIDELITY.md says what is emulated.
+// cannot tell from the real services, others' code cannot either. sandbox/README.md says what is emulated.
 package gcp_test
 
 import (
