@@ -41,7 +41,7 @@ type cleanup struct {
 }
 
 // New connects to Redis, Slack and Google Cloud and checks that each answers. Its error says which
-// does not. Whoever gets an App has to Close it.
+// does not; a Redis that is away is no error, as people can be told. Whoever gets an App has to Close it.
 func New(ctx context.Context, c Config) (*App, error) {
 	a := &App{log: c.Log}
 	if err := a.wire(ctx, c); err != nil {
@@ -51,11 +51,14 @@ func New(ctx context.Context, c Config) (*App, error) {
 }
 
 func (a *App) wire(ctx context.Context, c Config) error {
-	client, err := state.Open(ctx, c.RedisURL, c.Dial)
+	client, away, err := state.OpenLater(ctx, c.RedisURL, c.Dial)
 	if err != nil {
 		return fmt.Errorf("REDIS_URL: %w", err)
 	}
 	a.onClose("redis", client.Close)
+	if away != nil {
+		a.log.Error("starting without Redis: people are told so, and it is tried again all the time; see REDIS_URL", "err", away)
+	}
 	store := state.New(client, state.Options{Log: c.Log})
 
 	cloud, err := gcp.Open(ctx, gcp.Config{Endpoint: c.GCPEndpoint, Registry: c.Registry, Dial: c.Dial, Log: c.Log})
@@ -80,12 +83,12 @@ func (a *App) wire(ctx context.Context, c Config) error {
 	directory := &relay{}
 	handler := commands.New(commands.Config{
 		File: func() *plan.File { return c.File }, Engine: a.engine, Directory: directory,
-		Locker: store, Past: store, Traffic: cloud, Log: c.Log,
+		Locker: store, Queue: store, Past: store, Traffic: cloud, Log: c.Log,
 	})
 	a.bot, err = bot.New(bot.Config{
 		AppToken: c.SlackAppToken, BotToken: c.SlackBotToken, APIURL: c.SlackAPIURL,
 		HTTP: web, Dialer: &websocket.Dialer{NetDialContext: c.Dial, Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 10 * time.Second},
-		Handler: handler, Inbox: store, Cards: store, Rollouts: store, Owner: c.Owner, Draw: c.Draw, Log: c.Log,
+		Handler: handler, Inbox: store, Cards: store, Turns: store, Rollouts: store, Owner: c.Owner, Draw: c.Draw, Log: c.Log,
 	})
 	if err != nil {
 		return err

@@ -33,6 +33,9 @@ func (s *speaker) answer(ctx context.Context, e Envelope, reply commands.Reply) 
 	if reply.Chart != nil {
 		forms = append(s.graphed(ctx, e, text, *reply.Chart), forms[0], answered(text, reply.Chart, true))
 	}
+	if reply.Queue != "" && len(reply.Queue) < maxValue {
+		forms = append([]Message{offering(text, reply.Queue)}, forms...)
+	}
 	for i, form := range forms {
 		err := s.deliver(ctx, e, reply.Public, form)
 		if refusedBlocks(err) && i+1 < len(forms) {

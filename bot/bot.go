@@ -73,6 +73,7 @@ type Config struct {
 	Handler  Handler
 	Inbox    Inbox
 	Cards    Cards
+	Turns    Turns
 	Rollouts Rollouts
 	Owner    string                            // names this process in leases; unique among replicas
 	Draw     func(chart.Graph) ([]byte, error) // a PNG; chart.PNG if nil
@@ -88,6 +89,7 @@ type Bot struct {
 	speaker   *speaker
 	arrived   chan struct{} // wakes a worker
 	poster    *poster
+	caller    *caller
 }
 
 // httpTimeout bounds every call of the Web API; slack-go's own client has no bound.
@@ -115,6 +117,7 @@ func New(cfg Config) (*Bot, error) {
 	graphs := &pictures{api: b.api, log: b.log, draw: cfg.Draw}
 	b.speaker = &speaker{api: b.api, directory: b.directory, pictures: graphs, log: b.log}
 	b.poster = newPoster(cfg, b.api, b.directory, graphs)
+	b.caller = newCaller(cfg, b.api, b.directory)
 	return b, nil
 }
 
@@ -139,8 +142,8 @@ func (c Config) check() error {
 		problems = append(problems, errors.New("the Slack bot token (SLACK_BOT_TOKEN) has to begin with xoxb-; "+
 			"copy it from OAuth & Permissions once the app is installed"))
 	}
-	if c.Handler == nil || c.Inbox == nil || c.Cards == nil || c.Rollouts == nil || c.Owner == "" {
-		problems = append(problems, errors.New("bot needs a handler, an inbox, cards, rollouts and an owner"))
+	if c.Handler == nil || c.Inbox == nil || c.Cards == nil || c.Turns == nil || c.Rollouts == nil || c.Owner == "" {
+		problems = append(problems, errors.New("bot needs a handler, an inbox, cards, turns, rollouts and an owner"))
 	}
 	return errors.Join(problems...)
 }
@@ -162,6 +165,7 @@ func (b *Bot) Run(ctx context.Context) error {
 		running.Go(func() { w.run(ctx, hands, poll.C) })
 	}
 	running.Go(func() { b.poster.run(ctx, hands) })
+	running.Go(func() { b.caller.run(ctx, hands) })
 	err := b.listen(ctx, hands)
 	stop()
 	running.Wait()
@@ -169,8 +173,11 @@ func (b *Bot) Run(ctx context.Context) error {
 }
 
 // Changed tells the bot that a rollout was committed here, so that its card need not wait for the
-// next poll. It never blocks.
-func (b *Bot) Changed(string) { wake(b.poster.hint) }
+// next poll, nor the call of whoever gets its target. It never blocks.
+func (b *Bot) Changed(string) {
+	wake(b.poster.hint)
+	wake(b.caller.hint)
+}
 
 // Directory answers who belongs to which group.
 func (b *Bot) Directory() *Directory { return b.directory }

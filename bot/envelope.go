@@ -260,6 +260,9 @@ func (e Envelope) request() (commands.Request, error) {
 	case e.Action == nil:
 		return req, nil
 	}
+	if req, ok, err := queueing(*e.Action, req); ok {
+		return req, err
+	}
 	click, err := clickOf(e.Action.ID, e.Action.Value)
 	if err != nil {
 		return commands.Request{}, err

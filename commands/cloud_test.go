@@ -54,6 +54,9 @@ func (c *cloud) InspectRevision(ctx context.Context, s plan.Service, name string
 		if c.unknown != nil {
 			return found, c.unknown
 		}
+		if strings.HasPrefix(found.Candidate.Name, s.CloudRun+"-00041") {
+			return found, &rollout.Failure{Reason: "All traffic is there already.", Label: "serves_already"}
+		}
 	}
 	return found, c.err
 }

@@ -23,6 +23,7 @@ type Request struct {
 	Text        string   // what stands after /deploy or the mention, with entities such as &amp; decoded
 	Mention     bool     // it was typed after the bot's name: the same commands, but for starting a rollout
 	Click       *Click   // nil: a command
+	Turn        *Turn    // nil: no click on a call out of the line
 	Show        Show     // "": a command or a click
 	May         []string // of a robot: all that it may do (plan.Abilities); nil: a person
 	At          time.Time
@@ -52,6 +53,7 @@ type Click struct {
 type Reply struct {
 	Text    string
 	Public  bool   // else only the actor sees it
+	Queue   string // what a button types for whoever reads this, which gets them in line; "": no button
 	Done    bool   // what was asked for was done, or had been already
 	Rollout string // the ID of the one that was started or told something; "": none was
 	Chart   *Chart // nil: none
@@ -103,6 +105,7 @@ type Config struct {
 	Engine    Engine
 	Directory Directory
 	Locker    Locker
+	Queue     Line
 	Past      Past
 	Traffic   Traffic
 	Log       *slog.Logger
@@ -124,6 +127,8 @@ func (h *Handler) Handle(ctx context.Context, req Request) Reply {
 		return h.form(req, formClosed)
 	case req.Click != nil:
 		return h.click(ctx, req)
+	case req.Turn != nil:
+		return h.turn(ctx, req)
 	case strings.TrimSpace(req.Text) == "" && !req.Mention:
 		return h.form(req, help(h.File()))
 	}
@@ -147,6 +152,10 @@ func (h *Handler) Handle(ctx context.Context, req Request) Reply {
 		return h.lock(ctx, req, cmd)
 	case Unlock:
 		return h.unlock(ctx, req, cmd)
+	case Queue:
+		return h.queue(ctx, req, cmd)
+	case Unqueue:
+		return h.unqueue(ctx, req, cmd)
 	case History:
 		return h.history(ctx, req, cmd)
 	case Plan:

@@ -31,8 +31,8 @@ func (h *Handler) deploy(ctx context.Context, req Request, cmd Command) Reply {
 	// A store that does not answer is found here, where it is certain that nothing was done yet.
 	if lock, held, err := h.holder(ctx, env.LockTarget(target)); err != nil {
 		return h.unread(ctx, req, theLocks, err)
-	} else if held && lock.Rollout == "" {
-		return Reply{Text: h.locked(ctx, req, lock, "Nothing was started. "+hint(lock))}
+	} else if held && lock.Rollout == "" && !lock.TurnOf(req.Actor) {
+		return h.behind(ctx, req, lock, target, cmd.What)
 	}
 	channel := channelOf(env, target, req.Channel)
 	if missing := h.missing(ctx, req, channel, asksOf(steps)); len(missing) > 0 {
@@ -44,6 +44,9 @@ func (h *Handler) deploy(ctx context.Context, req Request, cmd Command) Reply {
 		Token: req.ID, Target: target, Environment: env, Plan: steps, What: cmd.What,
 		By: req.Actor, Channel: channel, At: req.At,
 	})
+	if locked, ok := errors.AsType[*rollout.LockedError](err); ok {
+		return h.behind(ctx, req, locked.Lock, target, cmd.What)
+	}
 	if err != nil {
 		return h.notStarted(ctx, req, target, err)
 	}
@@ -125,7 +128,20 @@ func (h *Handler) notStarted(ctx context.Context, req Request, target plan.Targe
 	}
 	if reason, ok := safe(err); ok {
 		h.Log.WarnContext(ctx, "rollout not started", "env", target.Environment, "actor", req.Actor.ID, "request", req.ID, "err", err)
-		return Reply{Text: "Nothing was started. " + reason}
+		return Reply{Text: "Nothing was started. " + reason + wayOut(err)}
 	}
 	return h.uncertain(ctx, req, "", "starting "+target.String(), err)
+}
+
+// wayOut is what a failure says besides, such as the commands that end it: a line each.
+func wayOut(err error) string {
+	failure, ok := errors.AsType[*rollout.Failure](err)
+	if !ok || failure.Label != rollout.LabelLost {
+		return ""
+	}
+	text := ""
+	for line := range strings.SplitSeq(failure.Detail, "\n") {
+		text += "\n" + unmarked(line)
+	}
+	return text
 }

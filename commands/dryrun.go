@@ -52,7 +52,7 @@ func (h *Handler) inTheWay(ctx context.Context, req Request, target plan.Target)
 	case err != nil:
 		h.Log.WarnContext(ctx, "cannot read the lock", "env", target.Environment, "request", req.ID, "err", err)
 		return []string{"Whether it is locked could not be read."}
-	case !held:
+	case !held, lock.TurnOf(req.Actor):
 		return nil
 	case lock.Rollout == "":
 		return []string{"It would not start now: " + lockedSince(lock, req) + lockTerms(lock, req.At)}

@@ -30,6 +30,7 @@ type memory struct {
 	down       bool                 // no call of the store comes through
 	locked     *rollout.LockedError // of Start and Lock: someone was faster
 	locks      []rollout.Lock       // of people
+	line       []rollout.Lock       // who waits
 	past       []rollout.Rollout    // ended elsewhere
 	cloud      cloud                // what serves, and what it got
 	rolledBack []rollout.RollbackRequest
@@ -221,6 +222,7 @@ func newHandler(t *testing.T) (*Handler, *memory) {
 		File:      func() *plan.File { return file },
 		Engine:    m,
 		Locker:    m,
+		Queue:     m,
 		Past:      m,
 		Traffic:   &m.cloud,
 		Directory: groups{"@backend": {"UDEPLOYER", "UAPPROVER"}, "@release-managers": {"UAPPROVER", "UONCALL", "UDEPLOYER"}},

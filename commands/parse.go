@@ -37,6 +37,8 @@ const (
 	Rollback Verb = "rollback"
 	Lock     Verb = "lock"
 	Unlock   Verb = "unlock"
+	Queue    Verb = "queue"
+	Unqueue  Verb = "unqueue"
 	Help     Verb = "help"
 )
 
@@ -44,7 +46,7 @@ const (
 // whether this version carries it out or not: "/deploy rollback staging" must not deploy anything.
 func typed() []string {
 	return []string{
-		"plan", "status", "graph", "lock", "unlock", "steal", "queue", "rollback", "abort", "pause", "resume",
+		"plan", "status", "graph", "lock", "unlock", "steal", "queue", "unqueue", "rollback", "abort", "pause", "resume",
 		"retry", "history", "freeze", "unfreeze", "incidents", "ack", "silence", "resolve", "help",
 		"approve", "reject", "promote",
 	}
@@ -63,7 +65,8 @@ func mistake(format string, args ...any) error { return Mistake(fmt.Sprintf(form
 //	plan TARGET [WHAT]
 //	status [TARGET]
 //	graph TARGET [1h]
-//	history|resume|retry|unlock TARGET
+//	history|resume|retry|unlock|unqueue TARGET
+//	queue TARGET [WHAT]
 //	abort|pause TARGET [reason …]
 //	rollback TARGET [REVISION] [reason …]
 //	lock TARGET [reason …] [for 2h]
@@ -106,7 +109,7 @@ func parseRest(c Command, text string) (Command, error) {
 		return parseRollback(c, text)
 	case Lock:
 		return parseLock(c, text)
-	case Plan:
+	case Plan, Queue:
 		return parseImage(c, text)
 	case Graph:
 		return parseGraph(c, text)

@@ -48,6 +48,17 @@ type Locker interface {
 	Locks(ctx context.Context) ([]rollout.Lock, error)
 }
 
+// Line keeps the lines of those who wait for a target.
+type Line interface {
+	// Join puts a person in line for wish.Target; wish is the lock they get for lasts when it is their
+	// turn. Who is in line keeps the place and gets the new wish. A repeated token changes nothing.
+	Join(ctx context.Context, token string, wish rollout.Lock, lasts time.Duration) (rollout.Joined, error)
+	// Leave takes a person out of the line, or ends their turn. A repeated token changes nothing.
+	Leave(ctx context.Context, token string, target plan.Target, who rollout.Actor) (rollout.Left, error)
+	// Lines returns the wishes of all who are in line, the first in front.
+	Lines(ctx context.Context) ([]rollout.Lock, error)
+}
+
 // Past knows the rollouts that have ended.
 type Past interface {
 	// History returns those of an environment, the newest first, at most n.

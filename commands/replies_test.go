@@ -106,7 +106,7 @@ func TestReplies(t *testing.T) {
 		{name: "deploy, marks in the text", text: "{@@everyone}{t:1}<!channel>&"},
 		{name: "deploy, a very long word", text: strings.Repeat("x", 10000)},
 		{name: "deploy, verb behind the target", text: "staging abort"},
-		{name: "a verb of later versions", text: "queue staging"},
+		{name: "a verb of later versions", text: "freeze staging"},
 		{name: "stealing", text: "steal staging now"},
 		{name: "approving by command", text: "approve staging"},
 		{name: "deploy, locked by a rollout", given: lockedByRollout(atApproval), as: "UAPPROVER", text: "staging"},

@@ -2,10 +2,12 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"slipway/plan"
 	"slipway/rollout"
@@ -69,7 +71,7 @@ func (h *Handler) startRollback(ctx context.Context, req Request, cmd Command, e
 		switch {
 		case err != nil:
 			return h.unseen(ctx, req, target, err)
-		case isCalled(serving, cmd.What):
+		case isCalled(serving, cmd.What) && h.servesAll(starting, *serviceOf(env, target), cmd.What, req.At):
 			return Reply{Text: fmt.Sprintf("%s serves %s already. Nothing was done.", serving.Stable.Name, serving.Name)}
 		}
 	}
@@ -107,6 +109,13 @@ func serviceOf(env *plan.Environment, target plan.Target) *plan.Service {
 func isCalled(s rollout.Service, typed string) bool {
 	short := strings.TrimPrefix(s.Stable.Name, s.CloudRun+"-")
 	return typed == s.Stable.Name || typed == short || strings.HasPrefix(short, typed+"-")
+}
+
+// servesAll reports whether a revision that serves gets all traffic already, so that there is no way to it.
+func (h *Handler) servesAll(ctx context.Context, service plan.Service, name string, at time.Time) bool {
+	_, err := h.Traffic.InspectRevision(ctx, service, name, at)
+	_, refused := errors.AsType[*rollout.Failure](err)
+	return refused
 }
 
 // rollingBack says that a rollback has begun, and what follows it.

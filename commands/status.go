@@ -42,7 +42,8 @@ func (h *Handler) status(ctx context.Context, req Request, cmd Command) Reply {
 	case more > 0:
 		paragraphs = append(paragraphs[:maxShown], fmt.Sprintf("And %d more: `/deploy status TARGET` shows those of one target.", more))
 	}
-	return Reply{Text: strings.Join(append(paragraphs, h.peoplesLocks(ctx, req, concerns)...), "\n\n"), Done: true}
+	paragraphs = append(append(paragraphs, h.peoplesLocks(ctx, req, concerns)...), h.linesOf(ctx, req, concerns)...)
+	return Reply{Text: strings.Join(paragraphs, "\n\n"), Done: true}
 }
 
 // peoplesLocks describes the locks of people; those of rollouts are described with them.

@@ -102,7 +102,7 @@ func (v *validator) typedName(at ast.Node, what, name string) {
 // commandWords are what may stand where /deploy expects a target.
 func commandWords() []string {
 	return []string{"abort", "ack", "all", "approve", "freeze", "graph", "help", "history", "incidents", "lock", "pause", "plan",
-		"promote", "queue", "reject", "resolve", "resume", "retry", "rollback", "silence", "status", "steal", "unfreeze", "unlock"}
+		"promote", "queue", "reject", "resolve", "resume", "retry", "rollback", "silence", "status", "steal", "unfreeze", "unlock", "unqueue"}
 }
 
 func (v *validator) place(region string, regionAt *string, channel string, channelAt *string) {

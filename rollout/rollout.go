@@ -10,7 +10,9 @@ import (
 	"slipway/verdict"
 )
 
-// Schema is the version of the snapshot's JSON. A newer one is left alone by an older bot.
+// Schema is the version of the snapshot's JSON. A newer one is left alone by an older bot. An older bot of
+// the same schema drops the fields that it does not know, so that one which must not get lost takes a new
+// number; testdata keeps a snapshot of each.
 const Schema = 1
 
 // Rollout is a plain snapshot of one execution of a plan. Whoever holds it can render the card, go
@@ -113,6 +115,7 @@ type Lock struct {
 	Since   time.Time   `json:"since"`
 	Expires time.Time   `json:"expires,omitzero"`
 	Fence   int64       `json:"fence"` // grows with every grant on any target
+	Turn    Turn        `json:"turn,omitzero"`
 }
 
 // Service is what a rollout knows of one service.

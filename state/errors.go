@@ -27,6 +27,9 @@ func (e *SchemaError) Error() string {
 		e.Rollout, e.Found, rollout.Schema)
 }
 
+// SafeReason is the same as a sentence, for whoever tells people.
+func (e *SchemaError) SafeReason() string { return "R" + e.Error()[1:] + "." }
+
 // Error is a failure of Redis. After it, a write may have happened or not; every write of Store can
 // be repeated as it was.
 type Error struct {

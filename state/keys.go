@@ -6,7 +6,8 @@ package state
 // Per rollout: a hash with its snapshot, version, schema, lock fence and lease; a sorted set of its
 // events by Seq; a hash with its card. Over all: the rollouts that are active, due (by the time) and
 // leased (by the lease's end), the locks of an environment by place, the index of those keys, its
-// history, the outbox of stale cards, the inbox, the last fence, the budgets that replicas share, and
+// history, the line for its targets, the index of those, a hash for each turn in one and the outbox of
+// turns, the outbox of stale cards, the inbox, the last fence, the budgets that replicas share, and
 // the channel on which wakes are published.
 type keys string
 
@@ -29,6 +30,11 @@ func (k keys) leases() string { return string(k) + "leases" }
 func (k keys) fence() string  { return string(k) + "fence" }
 func (k keys) outbox() string { return string(k) + "outbox" }
 func (k keys) wakes() string  { return string(k) + "wakes" }
+
+func (k keys) line(environment string) string { return string(k) + "line:" + environment }
+func (k keys) lines() string                  { return string(k) + "lines" }
+func (k keys) turns() string                  { return string(k) + "turns" }
+func (k keys) turn() string                   { return string(k) + "turn:" }
 
 func (k keys) budget(name string) string { return string(k) + "budget:" + name }
 

@@ -32,8 +32,8 @@ func (s *Store) Lock(ctx context.Context, l rollout.Lock) (rollout.Lock, error) 
 		return rollout.Lock{}, fmt.Errorf("encode the lock on %s: %w", l.Target, err)
 	}
 	got, err := s.run(ctx, "lock", s.scripts.lock,
-		[]string{slipway.locks(l.Target.Environment), slipway.fence(), slipway.locked()},
-		place(l.Target), holder(l), document, lasts)
+		inLine(l.Target.Environment, slipway.locks(l.Target.Environment), slipway.fence(), slipway.locked()),
+		place(l.Target), holder(l), document, lasts, turnOf(l.By))
 	if err != nil {
 		return rollout.Lock{}, err
 	}
@@ -47,12 +47,13 @@ func (s *Store) Lock(ctx context.Context, l rollout.Lock) (rollout.Lock, error) 
 	return rollout.Lock{}, got.unknown("lock")
 }
 
-// Unlock removes a person's lock with that fence; it is no error if the target is free. If another
+// Unlock removes a person's lock with that fence, and gives the target to the first in line; it is no
+// error if the target is free. If another
 // lock is there by now, the error is both ErrStaleLock and a *rollout.LockedError; so it is for the
 // lock of a rollout, which ends with the rollout only.
 func (s *Store) Unlock(ctx context.Context, target plan.Target, fence int64) error {
 	got, err := s.run(ctx, "unlock", s.scripts.unlock,
-		[]string{slipway.locks(target.Environment)}, place(target), fence)
+		inLine(target.Environment, slipway.locks(target.Environment), slipway.fence(), slipway.locked()), place(target), fence)
 	if err != nil {
 		return err
 	}
@@ -129,6 +130,9 @@ func holder(l rollout.Lock) string {
 	if l.Rollout != "" {
 		return "rollout:" + url.PathEscape(l.Rollout)
 	}
+	if l.InLine() {
+		return turnOf(l.By)
+	}
 	return "person:" + url.PathEscape(l.By.ID)
 }
 
@@ -147,7 +151,7 @@ func parseLock(text string) (rollout.Lock, error) {
 		return rollout.Lock{}, fmt.Errorf("a lock's fence cannot be read: %w", err)
 	}
 	l.Fence = fence
-	return l, nil
+	return timed(l, parts[1])
 }
 
 // locked is the error for a lock that is in the way.

@@ -29,20 +29,35 @@ type Dial = func(ctx context.Context, network, addr string) (net.Conn, error)
 // they have them, are the parameters sentinel_user and sentinel_password. dial may be nil. No error
 // contains the address, because the password is part of it. The caller closes the client.
 func Open(ctx context.Context, address string, dial Dial) (redis.UniversalClient, error) {
-	options, err := parse(address)
+	client, away, err := OpenLater(ctx, address, dial)
 	if err != nil {
 		return nil, err
+	}
+	if away != nil {
+		return nil, errors.Join(away, client.Close())
+	}
+	return client, nil
+}
+
+// OpenLater is Open for who can do without Redis for a while. away is an *Error that may pass, such as
+// that nobody answers; the client connects by itself once that is over. An error is one that does not pass,
+// such as a wrong password.
+func OpenLater(ctx context.Context, address string, dial Dial) (client redis.UniversalClient, away, err error) {
+	options, err := parse(address)
+	if err != nil {
+		return nil, nil, err
 	}
 	if dial != nil {
 		options.Dialer = secured(dial, options.TLSConfig)
 	}
-	client := redis.NewUniversalClient(options)
+	client = redis.NewUniversalClient(options)
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	if err := client.Ping(ctx).Err(); err != nil {
-		return nil, errors.Join(failed("open", err), client.Close())
+	err = client.Ping(ctx).Err()
+	if redis.IsAuthError(err) || redis.IsPermissionError(err) {
+		return nil, nil, errors.Join(failed("open", err), client.Close())
 	}
-	return client, nil
+	return client, failed("open", err), nil
 }
 
 const openTimeout = 5 * time.Second

@@ -11,11 +11,13 @@ import (
 //go:embed lua/*.lua
 var sources embed.FS
 
-// scripts are the transitions, one Lua file each, all with the prelude in front.
+// scripts are the transitions, one Lua file each, all with the prelude and the line in front.
 type scripts struct {
 	create, commit, snapshots *redis.Script
 	claim, renew, release     *redis.Script
 	lock, unlock              *redis.Script
+	join, leave, lines        *redis.Script
+	claimTurn, saveTurn       *redis.Script
 	holder, locks             *redis.Script
 	accept, take, done        *redis.Script
 	claimCard, saveCard       *redis.Script
@@ -28,6 +30,8 @@ func newScripts() scripts {
 		create: script("create"), commit: script("commit"), snapshots: script("snapshots"),
 		claim: script("claim"), renew: script("renew"), release: script("release"),
 		lock: script("lock"), unlock: script("unlock"),
+		join: script("join"), leave: script("leave"), lines: script("lines"),
+		claimTurn: script("claim_turn"), saveTurn: script("save_turn"),
 		holder: script("holder"), locks: script("locks"),
 		accept: script("accept"), take: script("take"), done: script("done"),
 		claimCard: script("claim_card"), saveCard: script("save_card"),
@@ -37,7 +41,7 @@ func newScripts() scripts {
 }
 
 func script(name string) *redis.Script {
-	return redis.NewScript(source("prelude") + source(name))
+	return redis.NewScript(source("prelude") + source("line") + source(name))
 }
 
 // source panics when a file is missing, which is a mistake in the build.

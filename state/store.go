@@ -69,7 +69,7 @@ func New(c redis.UniversalClient, o Options) *Store {
 // lock's fence. A rollout with the same Token is returned as it is now, and nothing is written. A
 // held lock is a *rollout.LockedError, an ID that another rollout has is rollout.ErrIDTaken.
 //
-// A rollback takes the place of every person's lock that overlaps its own, so that a lock keeps
+// Whoever starts a rollout in their turn ends it. A rollback takes the place of every person's lock that overlaps its own, so that a lock keeps
 // nobody from going back; another rollout's lock refuses it as any other.
 func (s *Store) Create(ctx context.Context, r rollout.Rollout, events []rollout.Event) (rollout.Rollout, error) {
 	if err := complete(r); err != nil {
@@ -86,15 +86,15 @@ func (s *Store) Create(ctx context.Context, r rollout.Rollout, events []rollout.
 	args, err := withEvents([]any{
 		r.ID, r.Schema, r.Version, snapshot,
 		place(r.Lock.Target), holder(r.Lock), document, r.Kind == rollout.Rollback,
-		seconds(s.o.Retention), slipway.wakes(),
+		seconds(s.o.Retention), slipway.wakes(), turnOf(r.By),
 	}, events)
 	if err != nil {
 		return rollout.Rollout{}, err
 	}
-	got, err := s.run(ctx, "create", s.scripts.create, []string{
+	got, err := s.run(ctx, "create", s.scripts.create, inLine(r.Target.Environment,
 		slipway.rollout(r.ID), slipway.events(r.ID), slipway.token(r.Token), slipway.locks(r.Target.Environment),
 		slipway.active(), slipway.due(), slipway.outbox(), slipway.fence(), slipway.locked(),
-	}, args...)
+	), args...)
 	if err != nil {
 		return rollout.Rollout{}, err
 	}
@@ -178,7 +178,8 @@ func decode(id, schema, fence, snapshot string) (rollout.Rollout, error) {
 // works on due at once and publishes its ID; Then matters only if it is Over, Due not at all.
 //
 // With Over the rollout's lock is released and c.Lock, if there is one, granted in its place with a
-// fence of its own, in the same step; a lock whose end has passed already leaves the target free.
+// fence of its own, in the same step; a lock whose end has passed already leaves the target free. What is
+// free goes to the first in line.
 func (s *Store) Commit(ctx context.Context, c rollout.Commit) error {
 	r := c.Rollout
 	snapshot, err := json.Marshal(r)
@@ -197,11 +198,11 @@ func (s *Store) Commit(ctx context.Context, c rollout.Commit) error {
 	if err != nil {
 		return err
 	}
-	got, err := s.run(ctx, "commit", s.scripts.commit, []string{
+	got, err := s.run(ctx, "commit", s.scripts.commit, inLine(r.Target.Environment,
 		slipway.rollout(r.ID), slipway.events(r.ID), slipway.card(r.ID),
 		slipway.active(), slipway.due(), slipway.leases(), slipway.outbox(),
 		slipway.locks(r.Target.Environment), slipway.history(r.Target.Environment), slipway.fence(), slipway.locked(),
-	}, args...)
+	), args...)
 	if err != nil {
 		return err
 	}

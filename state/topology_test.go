@@ -88,7 +88,14 @@ func TestCluster(t *testing.T) {
 	if id != "click" || !ok || err != nil {
 		t.Errorf("took %q, %v, %v", id, ok, err)
 	}
+	b.unit = time.Minute
+	b.joined(t, 1, staging, oncall)
 	b.commit(t, r, l.Fence, rollout.Over, time.Time{})
+	b.wantTurn(t, staging, oncall)
+	b.told(t, oncall, TurnOpen)
+	if left, err := b.Leave(t.Context(), "leave", staging, oncall); left != rollout.LeftTurn || err != nil {
+		t.Errorf("left %q, %v", left, err)
+	}
 	past, err := b.History(t.Context(), "staging", 5)
 	if len(past) != 1 || err != nil {
 		t.Errorf("history has %d, %v", len(past), err)
@@ -156,7 +163,7 @@ func clusterUp(t *testing.T, port string) error {
 	t.Helper()
 	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + port})
 	defer c.Close()
-	shards, err := c.ClusterSlots(t.Context()).Result()
+	shards, err := c.ClusterShards(t.Context()).Result()
 	if err == nil && len(shards) != 2 {
 		err = fmt.Errorf("%d ranges of slots are known", len(shards))
 	}

@@ -75,7 +75,8 @@ func manifest(t *testing.T) []string {
 	return read.OAuth.Scopes.Bot
 }
 
-func stageWith(t *testing.T, scenario workspace.Scenario, scopes []string) *stage {
+// stageWith is a stage with these scopes, whose workspace is prepared before the app starts in it.
+func stageWith(t *testing.T, scenario workspace.Scenario, scopes []string, prepare ...func(*workspace.Workspace)) *stage {
 	t.Helper()
 	file, err := scenario.Load("../../deploy.yaml")
 	if err != nil {
@@ -89,6 +90,9 @@ func stageWith(t *testing.T, scenario workspace.Scenario, scopes []string) *stag
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, do := range prepare {
+		do(w)
 	}
 	a, err := app.New(ctx, w.App("test"))
 	if err != nil {

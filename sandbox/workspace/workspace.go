@@ -156,14 +156,8 @@ func (w *Workspace) serveHTTP(l net.Listener) error {
 		return err
 	}
 	w.closers = append(w.closers, people.Close)
-	mux := http.NewServeMux()
-	slack := w.Slack.Handler()
-	for _, path := range []string{"/api/", "/link", "/link/", "/upload/", "/files/", "/response/"} {
-		mux.Handle(path, slack)
-	}
+	mux := people.Site(w.control())
 	mux.Handle("/v2/", w.Cloud.RegistryHandler())
-	mux.Handle("/_control/", people.Guard(w.control()))
-	mux.Handle("/", people.Handler())
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(w.options.Log.Handler(), slog.LevelWarn)}
 	w.serving.Go(func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -194,7 +188,7 @@ func (w *Workspace) startRedis() error {
 	w.closers = append(w.closers, w.embedded.Close)
 	if w.options.Memory != nil {
 		w.redisURL = "redis://" + memoryRedis + "/0"
-		return w.serveRedis()
+		return nil
 	}
 	if err := w.embedded.StartAddr("127.0.0.1:0"); err != nil {
 		return fmt.Errorf("start the embedded Redis: %w", err)
@@ -205,45 +199,53 @@ func (w *Workspace) startRedis() error {
 
 const memoryRedis = "redis.sandbox:6379"
 
-// serveRedis puts connections with room, as sockets have, before the embedded Redis: over its own pipes it
-// hangs, and a bubble with it, when it writes to a client that does not read just then.
-func (w *Workspace) serveRedis() error {
-	l, err := w.listen(memoryRedis)
-	if err != nil {
-		return fmt.Errorf("open the embedded Redis' port: %w", err)
-	}
-	w.closers = append(w.closers, func() { _ = l.Close() })
-	w.serving.Go(func() {
-		for {
-			near, err := l.Accept()
-			if err != nil {
-				return
-			}
-			far, err := w.embedded.Dial()
-			if err != nil {
-				_ = near.Close()
-				continue
-			}
-			w.serving.Go(func() { pass(far, near) })
-			w.serving.Go(func() { pass(near, far) })
-		}
-	})
-	return nil
-}
-
-// pass copies until either end is closed, and closes the other.
-func pass(to, from net.Conn) {
-	_, _ = io.Copy(to, from)
-	_, _ = to.Close(), from.Close()
-}
-
 // dial opens the app's connections in memory; nil on real sockets.
 func (w *Workspace) dial() func(ctx context.Context, network, addr string) (net.Conn, error) {
 	if w.options.Memory == nil {
 		return nil
 	}
-	return w.options.Memory.Dial
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if addr == memoryRedis {
+			return w.dialRedis()
+		}
+		return w.options.Memory.Dial(ctx, network, addr)
+	}
 }
+
+// dialRedis opens a connection to the embedded Redis that has room for its answers, as a socket has: over
+// its own pipes it hangs, and a bubble with it, when it writes to a client that does not read just then.
+func (w *Workspace) dialRedis() (net.Conn, error) {
+	far, err := w.embedded.Dial()
+	if err != nil {
+		return nil, err
+	}
+	client, near := net.Pipe()
+	room := make(chan []byte, redisRoom)
+	w.serving.Go(func() {
+		_, _ = io.Copy(far, near)
+		_ = far.Close()
+	})
+	w.serving.Go(func() {
+		defer close(room)
+		for {
+			chunk := make([]byte, 4<<10)
+			n, err := far.Read(chunk)
+			if err != nil {
+				return
+			}
+			room <- chunk[:n]
+		}
+	})
+	w.serving.Go(func() {
+		for chunk := range room {
+			_, _ = near.Write(chunk) // fails once the client has gone, and so does all that follows
+		}
+		_ = near.Close()
+	})
+	return client, nil
+}
+
+const redisRoom = 1024 // chunks
 
 // RefuseRedis makes the embedded Redis answer every command with the error, until it is called with
 // "". It does nothing to a real one.
@@ -258,6 +260,14 @@ func (w *Workspace) ForgetRedis() {
 	if w.embedded != nil {
 		w.embedded.FlushAll()
 	}
+}
+
+// RedisCommands is how many commands the embedded Redis has carried out, those of scripts among them.
+func (w *Workspace) RedisCommands() int {
+	if w.embedded == nil {
+		return 0
+	}
+	return w.embedded.CommandCount()
 }
 
 // Close ends the world and waits for all of it.

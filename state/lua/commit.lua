@@ -1,5 +1,6 @@
 -- Replaces a snapshot by the next version and says what becomes of the lease. At the end the
--- rollout's lock is released, and a person's takes its place if there is a document for one.
+-- rollout's lock is released, and a person's takes its place if there is a document for one; else the
+-- target goes to the first in line.
 -- Returns ok | missing | conflict | fenced.
 local rollout, events, card = KEYS[1], KEYS[2], KEYS[3]
 local active, due, leases, cards = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
@@ -8,6 +9,7 @@ local id, schema, version, snapshot = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local fence, next, delay = ARGV[5], ARGV[6], tonumber(ARGV[7])
 local holder, retention, wakes = ARGV[8], tonumber(ARGV[9]), ARGV[10]
 local place, person, document, lasts = ARGV[11], ARGV[12], ARGV[13], tonumber(ARGV[14])
+local line = line_of(12, locks, fences, index)
 local by_person = fence == '0'
 
 local stored = redis.call('HMGET', rollout, 'version', 'snapshot', 'fence')
@@ -65,7 +67,9 @@ local function finish()
   redis.call('ZREM', due, id)
   redis.call('ZREM', active, id)
   release_lock()
+  lapse(line, now)
   leave_lock()
+  hand_on(line, now)
   redis.call('ZADD', history, int(now), id)
   redis.call('ZREMRANGEBYSCORE', history, '-inf', int(now - retention * 1000000))
   for _, key in ipairs({rollout, events, card}) do
