@@ -43,6 +43,10 @@ conformance: conformance/slack conformance/gcp ## Hold the local Slack and Googl
 screens: services ## Take the screenshots of docs/ anew
 	go test -tags services -count=1 -run Browser ./sandbox -args -screens ../docs
 
+.PHONY: crash
+crash: ## Kill a replica at every single call that it makes during a rollout (make test takes a sample of them)
+	CRASH_EVERY=1 go test -count=1 -timeout 20m -run Crash ./sandbox/crash
+
 .PHONY: chaos
 chaos: services ## Kill and freeze bots and their Redis while people deploy: nothing may be lost or doubled (ARGS="-seed 7")
 	@go build -o bin/chaos ./sandbox/chaos

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"slipway/plan"
 	"slipway/rollout"
 )
 
@@ -19,6 +20,11 @@ func at(s rollout.Service) string {
 // sendAll sends all traffic of a service to a revision.
 func sendAll(s rollout.Service, revision string) string {
 	return "gcloud run services update-traffic " + s.CloudRun + at(s) + " --to-revisions " + revision + "=100"
+}
+
+// untag takes the candidate's tag away.
+func untag(s rollout.Service) string {
+	return "gcloud run services update-traffic " + s.CloudRun + at(s) + " --remove-tags " + plan.CandidateTag
 }
 
 func describe(s rollout.Service) string { return "gcloud run services describe " + s.CloudRun + at(s) }

@@ -27,8 +27,10 @@ const (
 // with an overlap, so that a gate can ask every ten seconds.
 func (c *Cloud) Requests(ctx context.Context, s rollout.Service, revision string, since time.Time) (rollout.Requests, error) {
 	t := c.tallies.get(tallyKey{service: servicePath(s), revision: revision, since: since.UnixNano()}, since)
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	if err := t.take(ctx); err != nil {
+		return rollout.Requests{}, err
+	}
+	defer t.leave()
 	if err := c.update(ctx, t, s, requestLines(s, revision)); err != nil {
 		return rollout.Requests{}, err
 	}
@@ -38,14 +40,28 @@ func (c *Cloud) Requests(ctx context.Context, s rollout.Service, revision string
 // Lines implements rollout.RequestLog. Cloud Logging compares without regard to case.
 func (c *Cloud) Lines(ctx context.Context, s rollout.Service, revision, match string, since time.Time) (rollout.Lines, error) {
 	t := c.tallies.get(tallyKey{service: servicePath(s), revision: revision, match: match, since: since.UnixNano()}, since)
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	if err := t.take(ctx); err != nil {
+		return rollout.Lines{}, err
+	}
+	defer t.leave()
 	filter := revisionLines(s, revision) + fmt.Sprintf(" (textPayload:%s OR jsonPayload.message:%[1]s)", quote(match))
 	if err := c.update(ctx, t, s, filter); err != nil {
 		return rollout.Lines{}, err
 	}
 	return rollout.Lines{Hits: t.hits, Sample: t.sample}, nil
 }
+
+// take waits until nobody else lists entries, at most as long as the caller may.
+func (t *tally) take(ctx context.Context) error {
+	select {
+	case t.listing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for others who read the same log: %w", ctx.Err())
+	}
+}
+
+func (t *tally) leave() { <-t.listing }
 
 // update adds what is new to a tally, whose lock the caller holds. When a listing breaks off, what it
 // brought is kept and counted once: the next begins at the same place.
@@ -130,7 +146,7 @@ func (t *tallies) get(key tallyKey, since time.Time) *tally {
 type tally struct {
 	used time.Time // guarded by tallies.mu
 
-	mu      sync.Mutex // held while entries are listed, so that two callers do not list the same
+	listing chan struct{} // full while entries are listed, so that two callers do not list the same
 	match   string
 	since   time.Time
 	from    time.Time            // entries received earlier are counted
@@ -144,7 +160,7 @@ type tally struct {
 }
 
 func newTally(since time.Time, match string) *tally {
-	return &tally{match: match, since: since, from: since, seen: map[string]time.Time{}, seconds: map[int64]rollout.Second{}}
+	return &tally{listing: make(chan struct{}, 1), match: match, since: since, from: since, seen: map[string]time.Time{}, seconds: map[int64]rollout.Second{}}
 }
 
 func (t *tally) add(e *loggingpb.LogEntry) {

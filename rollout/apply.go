@@ -187,7 +187,11 @@ func (r *Rollout) failed(s *Step, at time.Time) {
 		r.leave(Stop{Cause: StopFailed, Step: s.ID, Reason: s.Note, At: at, Return: true})
 		return
 	}
-	r.askDecision(s, at, []Verb{VerbRetry, VerbRollback, VerbHold})
+	options := []Verb{VerbRetry, VerbRollback, VerbHold}
+	if s.Label == LabelUnknownEnd { // who has looked may say that it happened
+		options = slices.Insert(options, 0, VerbConfirm)
+	}
+	r.askDecision(s, at, options)
 }
 
 // shouldReturn reports whether the old revision is where traffic belongs when the plan fails. It is

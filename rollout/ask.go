@@ -221,6 +221,7 @@ func (r *Rollout) settle(a *Ask, answer Answer, reason string) {
 		s.Status, s.Ended, s.Note = StepPassed, answer.At, "Approved by "+names(a.Votes)+"."
 	case VerbConfirm:
 		s.Status, s.Ended, s.Note = StepPassed, answer.At, "Confirmed by "+answer.By.Name+"."
+		r.again(phase)
 	case VerbExtend:
 		asked := answer.At.Sub(s.Ended) // the time that the question stood is not taken from the gate
 		s.Status, s.Ended, s.Extra = StepRunning, time.Time{}, s.Extra+plan.Duration(ExtraTime+asked)

@@ -13,6 +13,7 @@ import (
 type attempt struct {
 	stop context.CancelFunc
 	done chan struct{}
+	made *worker
 }
 
 // Pauses between repeated calls of an Action, and how often one that runs is asked.
@@ -26,6 +27,7 @@ const (
 	cancelTimeout       = 10 * time.Second // for one call of Cancel
 	cancelTries         = 3
 	heldTime            = time.Second
+	lookBackTime        = 5 * time.Minute // for an effect that was asked for as the lease was lost
 )
 
 // begin starts or follows an attempt, unless this replica does so already.
@@ -35,13 +37,13 @@ func (h *holder) begin(ctx context.Context, id string) {
 	}
 	s, _ := h.rollout.Step(id)
 	running, stop := context.WithCancel(ctx)
-	a := &attempt{stop: stop, done: make(chan struct{})}
-	h.attempts[id] = a
-	w := worker{
+	w := &worker{
 		step: *s, task: h.rollout.task(*s), action: h.engine.Actions[s.Spec.Kind],
 		log: h.log.With("step", id), reports: h.reports,
 	}
 	w.task.Held = h.held
+	a := &attempt{stop: stop, done: make(chan struct{}), made: w}
+	h.attempts[id] = a
 	go func() {
 		defer close(a.done)
 		defer stop()
@@ -111,6 +113,9 @@ func (h *holder) stopOne(id string) {
 		select {
 		case <-a.done:
 			delete(h.attempts, id)
+			if a.made.unsure {
+				h.unsure = append(h.unsure, a.made)
+			}
 			return
 		case r := <-h.reports:
 			r.answer <- errStopped
@@ -170,6 +175,7 @@ type worker struct {
 	action  Action
 	log     *slog.Logger
 	reports chan<- report
+	unsure  bool // the effect was asked for, and that is not committed; read when it is done
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -191,6 +197,7 @@ func (w *worker) run(ctx context.Context) {
 // announce reads the precondition and commits that the attempt starts.
 func (w *worker) announce(ctx context.Context) bool {
 	w.step.Attempt++
+	w.step.Handle = "" // of the attempt before
 	w.task.Key.Attempt = w.step.Attempt
 	if f, ok := w.action.(Fencer); ok {
 		limited, cancel := context.WithTimeout(ctx, preconditionTimeout)
@@ -220,7 +227,7 @@ func (w *worker) effect(ctx context.Context, repeated bool) bool {
 				return err
 			}
 		}
-		repeated = true
+		repeated, w.unsure = true, true
 		handle, err := w.action.Start(call, w.task)
 		w.step.Handle = handle
 		return err
@@ -229,7 +236,29 @@ func (w *worker) effect(ctx context.Context, repeated bool) bool {
 		w.fail(ctx, err)
 		return false
 	}
-	return w.report(ctx, Event{At: time.Now().UTC(), Kind: StepHandled, Handle: w.step.Handle}) == nil
+	w.unsure = w.report(ctx, Event{At: time.Now().UTC(), Kind: StepHandled, Handle: w.step.Handle}) != nil
+	return !w.unsure
+}
+
+// lookBack is for a replica that lost its lease while it asked for an effect, which may come about later
+// than its successor has looked for it. Find tells, and makes an end of what is there twice. It is asked
+// twice, because the call that asked for the effect may still be on its way.
+func (w *worker) lookBack(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookBackTime)
+	defer cancel()
+	for looks := 2; looks > 0; {
+		call, done := context.WithTimeout(ctx, callTimeout)
+		_, _, err := w.action.Find(call, w.task)
+		done()
+		var failure *Failure
+		if err == nil || errors.As(err, &failure) {
+			looks--
+		}
+		if !sleep(ctx, firstPause) {
+			w.log.Warn("an effect may have come about twice", "err", err)
+			return
+		}
+	}
 }
 
 // follow polls until the attempt is over and reports what changes on the way.

@@ -105,17 +105,20 @@ func (e *Engine) wake(id string) {
 	}
 }
 
-// Start begins a rollout. Errors: *LockedError, *Failure (the services or images could not be read),
-// or the store's. A repeated request (same Token) returns the rollout that the first one began.
+// Start begins a rollout. Errors: *LockedError, *Failure (the services or images could not be read, or
+// a rollout that is not on record has traffic there), or the store's. A repeated request (same Token) returns the rollout that the first one began.
 func (e *Engine) Start(ctx context.Context, req Request) (Rollout, error) {
 	lock, held, err := e.Locks.Holder(ctx, req.Environment.LockTarget(req.Target))
 	if err != nil {
 		return Rollout{}, fmt.Errorf("read lock: %w", err)
 	}
-	if held && lock.Rollout != NewID(req.Token, 0) {
+	if held && lock.Rollout != NewID(req.Token, 0) && !lock.TurnOf(req.By) {
 		return Rollout{}, &LockedError{Lock: lock}
 	}
 	services, err := LookAtAll(ctx, req.Environment, req.Target, func(ctx context.Context, s plan.Service) (Service, error) {
+		if err := e.refuseLost(ctx, req.Target, s); err != nil {
+			return Service{}, err
+		}
 		return e.Inspector.Inspect(ctx, s, req.What, req.At)
 	})
 	if err != nil {

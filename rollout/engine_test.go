@@ -186,19 +186,19 @@ func (nobody) Changed(string) {}
 
 // fleet is some replicas on one Redis and one cloud, in a bubble.
 type fleet struct {
-	t     *testing.T
+	t     testing.TB
 	redis *miniredis.Miniredis
 	cloud *cloud
 	store *state.Store
 }
 
-func newFleet(t *testing.T) *fleet {
-	t.Helper()
+func newFleet(tb testing.TB) *fleet {
+	tb.Helper()
 	m := miniredis.NewMiniRedis()
 	m.ClockTTL(true)
-	f := &fleet{t: t, redis: m, cloud: newCloud()}
+	f := &fleet{t: tb, redis: m, cloud: newCloud()}
 	f.store = f.connect()
-	t.Cleanup(m.Close)
+	tb.Cleanup(m.Close)
 	return f
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -17,6 +18,8 @@ type holder struct {
 	wakes    chan struct{}
 	reports  chan report
 	attempts map[string]*attempt // by step ID
+	unsure   []*worker           // of attempts that were stopped
+	postponed
 }
 
 // report is an event that an attempt wants committed. The attempt waits for the answer before it
@@ -65,6 +68,11 @@ func (h *holder) run(ctx context.Context) {
 	if !done {
 		h.handOver(ctx)
 	}
+	if err != nil { // the lease may be lost, and a call of ours still be on its way
+		for _, w := range slices.Concat(h.unsure, h.loose) {
+			w.lookBack(ctx)
+		}
+	}
 }
 
 // renew extends the lease every third of its TTL. It ends the work when the lease was lost, or could
@@ -97,6 +105,9 @@ func (h *holder) renew(ctx context.Context, stop context.CancelCauseFunc) {
 func (h *holder) handOver(ctx context.Context) {
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
+	if _, err := h.flush(call); err != nil {
+		h.log.Warn("what came last is not written down; another replica finds it out", "err", err)
+	}
 	if err := h.engine.Leases.Release(call, h.lease, time.Now()); err != nil {
 		h.log.Warn("could not hand the rollout over; another replica takes it when the lease ends", "err", err)
 	}
@@ -126,6 +137,9 @@ func (h *holder) work(ctx context.Context) (done bool, err error) {
 		case <-h.wakes:
 			err = h.reload(ctx)
 		case <-poll.C:
+			if done, err := h.flush(ctx); done || err != nil {
+				return done, err
+			}
 			err = h.reload(ctx)
 		}
 		if err != nil {
@@ -147,6 +161,7 @@ func (h *holder) reload(ctx context.Context) error {
 	r, err := h.engine.Store.Load(ctx, h.lease.Rollout)
 	if err == nil && r.Version > h.rollout.Version {
 		h.rollout = r
+		h.again()
 	}
 	return err
 }
@@ -162,6 +177,9 @@ func (h *holder) step(ctx context.Context) (done bool, wake time.Time, err error
 			}
 			continue
 		case d.Park && len(h.attempts) == 0:
+			if done, err := h.flush(ctx); done || err != nil {
+				return done, wake, err
+			}
 			return true, wake, h.engine.Leases.Release(ctx, h.lease, d.Wake)
 		}
 		h.stopLeft(d)
@@ -184,7 +202,11 @@ func (h *holder) step(ctx context.Context) (done bool, wake time.Time, err error
 
 // take commits what an attempt reports and tells it whether to go on.
 func (h *holder) take(ctx context.Context, r report) (done bool, err error) {
-	done, err = h.commit(ctx, r.event)
+	if h.mayPostpone(r.event) {
+		err = h.postpone(r.event)
+	} else {
+		done, err = h.commit(ctx, r.event)
+	}
 	r.answer <- err
 	if r.event.Kind == StepEnded || err != nil {
 		h.forget(r.event.Step)
@@ -201,7 +223,8 @@ func ignoreRefusal(err error) error {
 	return err
 }
 
-// commit applies an event to the newest snapshot and stores it. done: the lease went with it.
+// commit applies an event to the newest snapshot and stores it, with all that was postponed. done: the
+// lease went with it.
 func (h *holder) commit(ctx context.Context, e Event) (done bool, err error) {
 	for {
 		next, err := Apply(h.rollout, e)
@@ -209,29 +232,36 @@ func (h *holder) commit(ctx context.Context, e Event) (done bool, err error) {
 			return false, err
 		}
 		e.Seq = next.Events
-		next.Version++
-		c := Commit{Rollout: next, Events: []Event{e}, Fence: h.lease.Fence, Then: Hold}
-		switch d := Next(next, e.At); {
-		case next.Status == Ended:
-			c.Then, c.Lock = Over, next.LockAfter()
-		case d.Park && len(d.Events) == 0 && h.idleBut(e.Step):
-			c.Then, c.Due = Park, d.Wake
+		done, err := h.store(ctx, next, append(h.events[:len(h.events):len(h.events)], e))
+		if !errors.Is(err, ErrConflict) {
+			return done, err
 		}
-		err = h.engine.Store.Commit(ctx, c)
-		if errors.Is(err, ErrConflict) {
-			if err := h.reload(ctx); err != nil {
-				return false, err
-			}
-			continue
-		}
-		if err != nil {
+		if err := h.reload(ctx); err != nil {
 			return false, err
 		}
-		h.rollout = next
-		h.logEvent(e)
-		h.engine.Observer.Changed(next.ID)
-		return c.Then != Hold, nil
 	}
+}
+
+// store commits a snapshot that the events led to.
+func (h *holder) store(ctx context.Context, next Rollout, events []Event) (done bool, err error) {
+	next.Version++
+	last := events[len(events)-1]
+	c := Commit{Rollout: next, Events: events, Fence: h.lease.Fence, Then: Hold}
+	switch d := Next(next, last.At); {
+	case next.Status == Ended:
+		c.Then, c.Lock = Over, next.LockAfter()
+	case d.Park && len(d.Events) == 0 && h.idleBut(last.Step):
+		c.Then, c.Due = Park, d.Wake
+	}
+	if err := h.engine.Store.Commit(ctx, c); err != nil {
+		return false, err
+	}
+	h.rollout, h.postponed = next, postponed{}
+	for _, e := range events {
+		h.logEvent(e)
+	}
+	h.engine.Observer.Changed(next.ID)
+	return c.Then != Hold, nil
 }
 
 func (h *holder) logEvent(e Event) {
