@@ -1,0 +1,100 @@
+package crash_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"slipway/sandbox/crash"
+)
+
+const (
+	// nap is longer than any claim lasts, and longer than any call waits for its answer.
+	nap = 40 * time.Second
+	// correction is how long a card may show something old after its replica has woken up.
+	correction = 5 * time.Second
+	// lifelike lets runs of jobs last so long that a second one can be stopped.
+	lifelike = 1
+)
+
+// A replica falls asleep in a call and sleeps past its lease; another one goes on with the rollout. Then
+// it wakes up, and whatever it was about to do arrives: no effect comes about twice that is not undone,
+// and 5 s later everything is as if it had not slept.
+func TestZombie(t *testing.T) {
+	for _, s := range scenes {
+		t.Run(s.scenario, func(t *testing.T) {
+			want, calls := s.undisturbed(t)
+			points, note := sample(sleeps(calls))
+			t.Logf("%s: asleep in %d calls%s", s.scenario, len(points), note)
+			for _, p := range points {
+				t.Run(fmt.Sprintf("%s %d", p.Call, p.Nth), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) { s.slept(t, p, want) })
+				})
+			}
+		})
+	}
+}
+
+func (s scene) slept(t *testing.T, p crash.Plan, want string) {
+	w := newWorld(t, s.scenario, lifelike)
+	first := w.start("a", p)
+	awake := make(chan struct{})
+	go func() {
+		defer close(awake)
+		<-first.Broken()
+		w.start("b", crash.Plan{})
+		time.Sleep(nap)
+		first.Wake()
+	}()
+	w.rollOut(s.end)
+	<-awake
+	time.Sleep(correction)
+	if got := w.account(); got != want {
+		t.Errorf("after the sleep:\n%s\n%s\n%s", different(want, got), w.out.String(), w.log.String())
+	}
+	w.settle()
+	if left := w.left(); left != "" {
+		t.Errorf("left in Redis: %s", left)
+	}
+}
+
+// sleeps are the calls to fall asleep in: each that changes the cloud or the channel, and one in five of
+// those that change Redis.
+func sleeps(calls []crash.Call) []crash.Plan {
+	var list []crash.Plan
+	for _, c := range calls {
+		redis := strings.HasPrefix(c.Name, "redis ")
+		if c.Effect && !c.Poll && (!redis || c.Nth%5 == 1) && !strings.HasPrefix(c.Name, "slack apps.") {
+			list = append(list, crash.Plan{Call: c.Name, Nth: c.Nth, How: crash.Asleep})
+		}
+	}
+	return list
+}
+
+// The control: a cloud that takes any etag lets the sleeper's update through, and the account shows it.
+func TestZombieIsSeenWithoutPreconditions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "ssot", lifelike)
+		w.Cloud.IgnorePreconditions()
+		first := w.start("a", crash.Plan{Call: "cloud UpdateService", Nth: 2, How: crash.Asleep})
+		awake := make(chan struct{})
+		go func() {
+			defer close(awake)
+			<-first.Broken()
+			w.start("b", crash.Plan{})
+			time.Sleep(nap)
+			first.Wake()
+		}()
+		w.rollOut("Deployed")
+		<-awake
+		time.Sleep(correction)
+		w.settle()
+		const once = 4 // a new revision, two shifts, and following LATEST again
+		if n := len(w.updates()); n <= once {
+			t.Errorf("%d updates of the service: this test cannot tell a sleeper's", n)
+		}
+	})
+}
