@@ -1,0 +1,138 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc/test/bufconn"
+)
+
+// conn is one connection over a line.
+type conn struct {
+	net.Conn
+	line    *Line
+	reader  talk // nil: what passes is not looked at
+	redis   bool
+	gone    chan struct{}
+	once    sync.Once
+	kept    []byte // written while asleep; guarded by line.mu
+	leaving bool   // closed while asleep; guarded by line.mu
+}
+
+// Write sends what makes up whole calls.
+func (c *conn) Write(p []byte) (int, error) {
+	if c.reader == nil {
+		return len(p), c.send(p)
+	}
+	whole, calls := c.reader.written(p)
+	for _, call := range calls {
+		if _, err := c.line.begin(call); err != nil {
+			return 0, err
+		}
+	}
+	if len(whole) == 0 {
+		return len(p), nil
+	}
+	return len(p), c.send(whole)
+}
+
+func (c *conn) send(p []byte) error {
+	c.line.mu.Lock()
+	if c.line.asleep != nil || len(c.kept) > 0 {
+		c.kept = append(c.kept, p...)
+		c.line.mu.Unlock()
+		return nil
+	}
+	c.line.mu.Unlock()
+	_, err := c.Conn.Write(p)
+	return err
+}
+
+// Read delivers an answer, unless the line broke by it.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.line.mu.Lock()
+	asleep := c.line.asleep
+	c.line.mu.Unlock()
+	if asleep != nil {
+		select {
+		case <-asleep:
+		case <-c.gone:
+			return 0, net.ErrClosed
+		}
+	}
+	if n > 0 && c.redis {
+		// What polls once a second with a deadline of a second would else meet, in a bubble, the deadline
+		// of the call before at the very moment of the next.
+		_ = c.SetDeadline(time.Time{})
+	}
+	if n > 0 && c.reader != nil {
+		if call := c.reader.read(p[:n]); call != nil {
+			c.line.end(call)
+		}
+	}
+	c.line.mu.Lock()
+	defer c.line.mu.Unlock()
+	if c.line.dead {
+		return 0, syscall.ECONNRESET
+	}
+	return n, err
+}
+
+// Close waits for Wake if the line is asleep: what was written is on its way.
+func (c *conn) Close() error {
+	c.once.Do(func() { close(c.gone) })
+	c.line.mu.Lock()
+	if c.line.asleep != nil {
+		c.leaving = true
+		c.line.mu.Unlock()
+		return nil
+	}
+	delete(c.line.conns, c)
+	c.line.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// lingering is how long a connection that its owner has closed stays open for what it still carries.
+const lingering = 100 * time.Millisecond
+
+func (c *conn) flush(kept []byte, leaving bool) {
+	if leaving {
+		c.line.flushing.Go(func() { _, _ = io.Copy(io.Discard, c.Conn) })
+	}
+	_, _ = c.Conn.Write(kept)
+	if leaving {
+		time.Sleep(lingering)
+		_ = c.Close()
+	}
+}
+
+// buffered gives a connection the room that sockets have: who writes to a replica that sleeps does not
+// wait for it.
+func buffered(ctx context.Context, raw net.Conn, copying *sync.WaitGroup) (net.Conn, error) {
+	const room = 1 << 20
+	pipe := bufconn.Listen(room)
+	pass := func(to, from net.Conn) {
+		_, _ = io.Copy(to, from)
+		_, _ = to.Close(), from.Close()
+	}
+	copying.Go(func() {
+		far, err := pipe.Accept()
+		if err != nil {
+			_ = raw.Close()
+			return
+		}
+		copying.Go(func() { pass(far, raw) })
+		pass(raw, far)
+	})
+	near, err := pipe.DialContext(ctx)
+	if err != nil {
+		return nil, errors.Join(err, pipe.Close())
+	}
+	return near, nil
+}
