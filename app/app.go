@@ -88,7 +88,7 @@ func (a *App) wire(ctx context.Context, c Config) error {
 	a.bot, err = bot.New(bot.Config{
 		AppToken: c.SlackAppToken, BotToken: c.SlackBotToken, APIURL: c.SlackAPIURL,
 		HTTP: web, Dialer: &websocket.Dialer{NetDialContext: c.Dial, Proxy: http.ProxyFromEnvironment, HandshakeTimeout: 10 * time.Second},
-		Handler: handler, Inbox: store, Cards: store, Turns: store, Rollouts: store, Owner: c.Owner, Draw: c.Draw, Log: c.Log,
+		Handler: handler, Inbox: store, Cards: store, Budgets: store, Turns: store, Rollouts: store, Owner: c.Owner, Draw: c.Draw, Log: c.Log,
 	})
 	if err != nil {
 		return err

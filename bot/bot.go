@@ -56,6 +56,15 @@ type Cards interface {
 	ReleaseCard(ctx context.Context, owner string, c state.Card, again time.Duration) error
 }
 
+// Budgets are the limits that replicas keep together.
+type Budgets interface {
+	// Spend takes one from a budget if reserve others are left after it, and returns 0, or else how long
+	// to wait.
+	Spend(ctx context.Context, b state.Budget, reserve int) (wait time.Duration, err error)
+	// Pause lets nobody spend for as long.
+	Pause(ctx context.Context, b state.Budget, pause time.Duration) error
+}
+
 // Rollouts is where snapshots and their histories are read.
 type Rollouts interface {
 	Load(ctx context.Context, id string) (rollout.Rollout, error)
@@ -73,6 +82,7 @@ type Config struct {
 	Handler  Handler
 	Inbox    Inbox
 	Cards    Cards
+	Budgets  Budgets
 	Turns    Turns
 	Rollouts Rollouts
 	Owner    string                            // names this process in leases; unique among replicas
@@ -142,8 +152,8 @@ func (c Config) check() error {
 		problems = append(problems, errors.New("the Slack bot token (SLACK_BOT_TOKEN) has to begin with xoxb-; "+
 			"copy it from OAuth & Permissions once the app is installed"))
 	}
-	if c.Handler == nil || c.Inbox == nil || c.Cards == nil || c.Turns == nil || c.Rollouts == nil || c.Owner == "" {
-		problems = append(problems, errors.New("bot needs a handler, an inbox, cards, turns, rollouts and an owner"))
+	if c.Handler == nil || c.Inbox == nil || c.Cards == nil || c.Budgets == nil || c.Turns == nil || c.Rollouts == nil || c.Owner == "" {
+		problems = append(problems, errors.New("bot needs a handler, an inbox, cards, budgets, turns, rollouts and an owner"))
 	}
 	return errors.Join(problems...)
 }

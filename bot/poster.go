@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/slack-go/slack"
-	"golang.org/x/time/rate"
 
 	"slipway/rollout"
 	"slipway/state"
@@ -18,11 +17,8 @@ import (
 const (
 	// updateEvery is how often one card may change.
 	updateEvery = 1500 * time.Millisecond
-	// chat.update may be called 50 times a minute in a workspace (docs.slack.dev/apis/web-api/rate-limits,
-	// tier 3). Progress leaves some of the burst to what matters more.
-	updatesEach  = time.Minute / 50
-	updatesBurst = 5
-	keptForAsks  = 2
+	// keptForAsks is what progress leaves of the updates that may be made at once.
+	keptForAsks = 2
 
 	cardLease = 4 * time.Second  // held on to while a card is worked on
 	cardTime  = 25 * time.Second // for all that is done under one claim
@@ -32,6 +28,12 @@ const (
 	failPause = 2 * time.Second  // after an answer that was lost
 	hardPause = 30 * time.Second // after a refusal that only people can heal
 )
+
+// updates is how often chat.update may be called in a workspace, by all replicas together
+// (docs.slack.dev/apis/web-api/rate-limits, tier 3).
+func updates() state.Budget {
+	return state.Budget{Name: "chat.update", Every: time.Minute / 50, Burst: 5}
+}
 
 // poster keeps the cards up to date. One goroutine does all of a process's: what limits it is Slack.
 type poster struct {
@@ -43,9 +45,8 @@ type poster struct {
 	log       *slog.Logger
 	hint      chan struct{}
 
-	updates *rate.Limiter
-	paused  time.Time // no chat.update before; set by a 429
-	classic bool      // Slack refused plan or chart blocks once; remembered for the process
+	budgets Budgets
+	classic bool // Slack refused plan or chart blocks once; remembered for the process
 
 	pictures *pictures
 }
@@ -53,8 +54,7 @@ type poster struct {
 func newPoster(cfg Config, api *slack.Client, d *Directory, graphs *pictures) *poster {
 	return &poster{
 		cards: cfg.Cards, rollouts: cfg.Rollouts, owner: cfg.Owner, api: api, directory: d, log: cfg.Log,
-		hint: make(chan struct{}, 1), updates: rate.NewLimiter(rate.Every(updatesEach), updatesBurst),
-		pictures: graphs,
+		hint: make(chan struct{}, 1), budgets: cfg.Budgets, pictures: graphs,
 	}
 }
 
@@ -319,11 +319,9 @@ func details(err error) []string {
 
 // update edits the card, unless it or the workspace has to rest first.
 func (p *poster) update(ctx context.Context, card *state.Card, r rollout.Rollout, names Names) (time.Duration, error) {
-	now := time.Now()
-	if rest := p.rest(card, r, now); rest > 0 {
-		return rest, nil
+	if rest, err := p.rest(ctx, card, r); rest > 0 || err != nil {
+		return rest, err
 	}
-	p.updates.AllowN(now, 1)
 	err := p.rendered(card, r, names, func(options []slack.MsgOption) error {
 		ctx, cancel := context.WithTimeout(ctx, httpTimeout)
 		defer cancel()
@@ -341,22 +339,37 @@ func (p *poster) update(ctx context.Context, card *state.Card, r rollout.Rollout
 		return time.Second, nil
 	}
 	if after, limited := retryAfter(err); limited {
-		p.paused = now.Add(after)
+		p.pause(ctx, after)
 	}
 	return pauseAfter(err), err
 }
 
-// rest is how long the card has to wait for its next update. Questions and ends go before progress.
-func (p *poster) rest(card *state.Card, r rollout.Rollout, now time.Time) time.Duration {
-	rest := max(p.paused.Sub(now), updateEvery-now.Sub(stamped(card)))
-	needed := 1.0
+// rest is how long the card has to wait for its next update; 0: it may be made now, and is counted.
+// Questions and ends go before progress.
+func (p *poster) rest(ctx context.Context, card *state.Card, r rollout.Rollout) (time.Duration, error) {
+	if rest := updateEvery - time.Since(stamped(card)); rest > 0 {
+		return rest, nil
+	}
+	reserve := 0
 	if firstOpen(r) == nil && r.End == nil {
-		needed += keptForAsks
+		reserve = keptForAsks
 	}
-	if missing := needed - p.updates.TokensAt(now); missing > 0 {
-		rest = max(rest, time.Duration(missing*float64(updatesEach)))
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	rest, err := p.budgets.Spend(ctx, updates(), reserve)
+	if err != nil {
+		return time.Second, err
 	}
-	return rest
+	return rest, nil
+}
+
+// pause keeps every replica from updating for as long as Slack has asked for.
+func (p *poster) pause(ctx context.Context, after time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	if err := p.budgets.Pause(ctx, updates(), after); err != nil {
+		p.log.Warn("the others do not know that slack asked for a pause", "err", err)
+	}
 }
 
 // stamp remembers when a card was changed last, for whichever replica changes it next.

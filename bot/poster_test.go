@@ -209,13 +209,61 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	}
 }
 
-// The 50 updates a minute are the workspace's, so a 429 is about every card.
+// elsewhere makes a story one of another rollout in an environment of its own.
+func (s *story) elsewhere(id string) *story {
+	s.r.ID, s.r.Token = id, "command/"+id
+	s.r.Target.Environment, s.r.Lock.Target.Environment, s.r.Lock.Rollout = id, id, id
+	return s
+}
+
+// Replicas keep the workspace's 50 updates a minute together, and every card moves on all the same.
+func TestReplicasShareTheUpdates(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.run(w.bot())
+		w.cfg.Owner = "replica-2"
+		w.run(w.bot())
+		var stories []*story
+		for _, id := range []string{"abc234", "bcd234", "cde234", "def234"} {
+			s := newStory(t).elsewhere(id)
+			w.create(s)
+			w.commit(s, func() { s.toGate() })
+			stories = append(stories, s)
+		}
+		pass(10 * time.Second)
+		began := time.Now()
+		for i := range 240 { // a minute
+			for _, s := range stories {
+				w.commit(s, func() {
+					s.learn(rollout.StepProgress, "3.3", rollout.Outcome{State: rollout.StillRunning, Note: fmt.Sprintf("%d requests.", i), Gate: counts(int64(i), 0, 50, "inconclusive", 1)})
+				})
+			}
+			pass(250 * time.Millisecond)
+		}
+		updates, cards := 0, map[string]int{}
+		for _, c := range w.calls("chat.update") {
+			if c.Time.After(began) {
+				updates++
+				cards[c.Arguments["ts"]]++
+			}
+		}
+		if updates < 40 || updates > 55 {
+			t.Errorf("%d updates in a minute", updates)
+		}
+		for ts, n := range cards {
+			if n < 5 {
+				t.Errorf("the card %s got %d of them", ts, n)
+			}
+		}
+	})
+}
+
+// The 50 updates a minute are the workspace's, so a 429 is about every card, whichever replica got it.
 func TestRetryAfterHoldsForAllCards(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.run(w.bot())
-		one, two := newStory(t), newStory(t)
-		two.r.ID, two.r.Token = "xyz234", "command/2"
-		two.r.Target.Environment, two.r.Lock.Target.Environment, two.r.Lock.Rollout = "production", "production", "xyz234"
+		w.cfg.Owner = "replica-2"
+		w.run(w.bot())
+		one, two := newStory(t), newStory(t).elsewhere("xyz234")
 		w.create(one)
 		w.create(two)
 		pass(5 * time.Second)

@@ -110,7 +110,7 @@ func newWorld(t *testing.T) *world {
 	w.cfg = Config{
 		AppToken: "xapp-local", BotToken: "xoxb-local", APIURL: "http://slack.test:80/api/", HTTP: client,
 		Dialer:  &websocket.Dialer{NetDialContext: network.Dial, HandshakeTimeout: 10 * time.Second},
-		Handler: &w.served, Inbox: w.store, Cards: w.store, Turns: w.store, Rollouts: w.store, Owner: "replica-1",
+		Handler: &w.served, Inbox: w.store, Cards: w.store, Budgets: w.store, Turns: w.store, Rollouts: w.store, Owner: "replica-1",
 		Log: slog.New(slog.NewTextHandler(&locked{w: w.log}, nil)),
 	}
 	return w
