@@ -17,8 +17,11 @@ import (
 const (
 	// updateEvery is how often one card may change.
 	updateEvery = 1500 * time.Millisecond
-	// keptForAsks is what progress leaves of the updates that may be made at once.
-	keptForAsks = 2
+	// What progress leaves of the updates that may be made at once: for questions and ends, and more so
+	// that a card which was shown lately lets the others go first.
+	keptForAsks   = 1
+	keptForOthers = 2
+	lately        = 4 * time.Second
 
 	cardLease = 4 * time.Second  // held on to while a card is worked on
 	cardTime  = 25 * time.Second // for all that is done under one claim
@@ -345,13 +348,18 @@ func (p *poster) update(ctx context.Context, card *state.Card, r rollout.Rollout
 }
 
 // rest is how long the card has to wait for its next update; 0: it may be made now, and is counted.
-// Questions and ends go before progress.
+// Questions and ends go before progress, and what was not shown for long before what was.
 func (p *poster) rest(ctx context.Context, card *state.Card, r rollout.Rollout) (time.Duration, error) {
-	if rest := updateEvery - time.Since(stamped(card)); rest > 0 {
+	shown := time.Since(stamped(card))
+	if rest := updateEvery - shown; rest > 0 {
 		return rest, nil
 	}
 	reserve := 0
-	if firstOpen(r) == nil && r.End == nil {
+	switch {
+	case firstOpen(r) != nil || r.End != nil:
+	case shown < lately:
+		reserve = keptForOthers
+	default:
 		reserve = keptForAsks
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
