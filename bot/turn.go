@@ -66,8 +66,9 @@ func (c *caller) one(hands context.Context) bool {
 	if err != nil || !ok {
 		return false
 	}
+	claimed := turn // what is told of it is noted in turn meanwhile
 	held, stop := keep(ctx, cardLease, func(ctx context.Context) error {
-		return c.turns.HoldTurn(ctx, c.owner, turn, cardLease)
+		return c.turns.HoldTurn(ctx, c.owner, claimed, cardLease)
 	})
 	err = c.tell(held, &turn)
 	stop()
