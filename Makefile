@@ -14,7 +14,7 @@ demo: ## A Slack channel with Slipway in it, on this machine: open the URL it pr
 
 .PHONY: test
 test: services ## Run every test, with the race detector, a real Redis, a browser and other people's clients (installs them)
-	go test -race -tags services -timeout 15m ./...
+	go test -race -tags services -p 4 -timeout 15m ./...
 
 .PHONY: quick
 quick: ## Run the tests that need nothing but Go

@@ -3,4 +3,4 @@
 package crash_test
 
 // sampleEvery thins out the points further under the race detector, which makes each take ten times as long.
-const sampleEvery = 24
+const sampleEvery = 48
