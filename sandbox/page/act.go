@@ -49,7 +49,8 @@ func (p *Page) act(do action) http.HandlerFunc {
 			http.Error(w, err.Error(), http.StatusNotFound)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), actDeadline)
+		// Not the request's context: what a person did is done, also when they close the tab meanwhile.
+		ctx, cancel := context.WithTimeout(p.ctx, actDeadline)
 		defer cancel()
 		if err := do(ctx, where, r.PostForm); err != nil {
 			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
