@@ -7,6 +7,7 @@ import (
 	"image/png"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -285,13 +286,13 @@ func TestACrashOnTheWayToTheGraph(t *testing.T) {
 	} {
 		t.Run(tt.after, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
-				dead := false
+				var dead atomic.Bool
 				w.cfg.Cards = lossy{w.store, &dead}
 				transport := w.cfg.HTTP.Transport
 				w.cfg.HTTP.Transport = &dying{next: transport, after: tt.after, dead: &dead}
 				stop := w.run(w.bot())
 				w.end(newStory(t), 15*time.Second)
-				if !dead {
+				if !dead.Load() {
 					t.Fatalf("%s was not called", tt.after)
 				}
 				if err := stop(); err != nil {
@@ -319,11 +320,11 @@ func TestACrashOnTheWayToTheGraph(t *testing.T) {
 type dying struct {
 	next  http.RoundTripper
 	after string
-	dead  *bool
+	dead  *atomic.Bool
 }
 
 func (d *dying) RoundTrip(r *http.Request) (*http.Response, error) {
-	if *d.dead {
+	if d.dead.Load() {
 		return nil, errDead
 	}
 	ending := d.after != "chat.update"
@@ -336,7 +337,7 @@ func (d *dying) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Body = readCloser{strings.NewReader(body.String())}
 	}
 	answer, err := d.next.RoundTrip(r)
-	*d.dead = ending && strings.HasSuffix(r.URL.Path, "/"+d.after)
+	d.dead.Store(ending && strings.HasSuffix(r.URL.Path, "/"+d.after))
 	return answer, err
 }
 

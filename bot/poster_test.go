@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,20 +97,20 @@ func TestUpdatesAreCoalesced(t *testing.T) {
 // writing it down.
 type lossy struct {
 	*state.Store
-	dead *bool
+	dead *atomic.Bool
 }
 
 var errDead = errors.New("the process died")
 
 func (l lossy) SaveCard(ctx context.Context, owner string, c state.Card) error {
-	if *l.dead {
+	if l.dead.Load() {
 		return errDead
 	}
 	return l.Store.SaveCard(ctx, owner, c)
 }
 
 func (l lossy) ReleaseCard(ctx context.Context, owner string, c state.Card, again time.Duration) error {
-	if *l.dead {
+	if l.dead.Load() {
 		return errDead
 	}
 	return l.Store.ReleaseCard(ctx, owner, c, again)
@@ -117,7 +118,7 @@ func (l lossy) ReleaseCard(ctx context.Context, owner string, c state.Card, agai
 
 func TestACrashAfterThePostAdoptsIt(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		dead := false
+		var dead atomic.Bool
 		w.cfg.Cards = lossy{w.store, &dead}
 		p := w.bot().poster
 		s := newStory(t)
@@ -134,7 +135,7 @@ func TestACrashAfterThePostAdoptsIt(t *testing.T) {
 		if _, err := p.post(t.Context(), &card, s.r, names); err != nil {
 			t.Fatal(err)
 		}
-		dead = true // between the post and the next save
+		dead.Store(true) // between the post and the next save
 		pass(postLease + time.Second)
 
 		w.cfg.Cards, w.cfg.Owner = w.store, "replica-2"
