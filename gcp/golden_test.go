@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/run/apiv2/runpb"
+	"github.com/rogpeppe/go-internal/diff"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 
@@ -98,7 +99,8 @@ func golden(t *testing.T, path, got string) {
 	want, err := os.ReadFile(filepath.Clean(path))
 	must(t, err)
 	if got != string(want) {
-		t.Errorf("%s is not what is told now; look at the difference, then run go test -update\n%s", path, got)
+		t.Errorf("%s is not what is told now; look at the difference, then run go test -update\n%s",
+			path, diff.Diff("golden", want, "now", []byte(got)))
 	}
 }
 

@@ -78,8 +78,18 @@ func inTheWay(err error, about subject, lasted string) error {
 	}
 	return &rollout.Failure{
 		Reason: fmt.Sprintf("Google Cloud did not answer about %s%s. Retry in a minute; if it stays silent, see https://status.cloud.google.com.", about.what, lasted),
-		Detail: paragraphs(said(err), about.show), Label: "no_answer", Err: err,
+		Detail: paragraphs(heard(err), about.show), Label: "no_answer", Err: err,
 	}
+}
+
+// heard is what Google said, if anything: the message of a call whose time ran out is the transport's, and
+// another one depending on which side gave up first.
+func heard(err error) string {
+	switch status.Code(err) {
+	case codes.DeadlineExceeded, codes.Canceled:
+		return ""
+	}
+	return said(err)
 }
 
 func overQuota(err error, about subject) *rollout.Failure {
