@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -236,21 +237,14 @@ func (d *decoder) environment(name string, n ast.Node) *Environment {
 // inherit fills in what services did not say themselves.
 func (e *Environment) inherit() {
 	for _, s := range e.Services {
-		s.Project = orElse(s.Project, e.Project)
-		s.Region = orElse(s.Region, e.Region)
-		s.Channel = orElse(s.Channel, e.Channel)
-		s.Plan = orElse(s.Plan, e.Plan)
+		s.Project = cmp.Or(s.Project, e.Project)
+		s.Region = cmp.Or(s.Region, e.Region)
+		s.Channel = cmp.Or(s.Channel, e.Channel)
+		s.Plan = cmp.Or(s.Plan, e.Plan)
 	}
 	if e.Alerts != nil && e.Alerts.For == nil {
 		e.Alerts.For = e.serviceNames()
 	}
-}
-
-func orElse(s, otherwise string) string {
-	if s != "" {
-		return s
-	}
-	return otherwise
 }
 
 func (d *decoder) service(name string, n ast.Node) *Service {

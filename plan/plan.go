@@ -87,6 +87,8 @@ type Plan struct {
 	Name      string    `json:"name"`
 	Phases    []*Phase  `json:"phases"`
 	OnFailure OnFailure `json:"on_failure"`
+	// Watch is how long the verdicts of a rollout that succeeded stay provisional. 0: not at all.
+	Watch Duration `json:"watch,omitempty"`
 }
 
 // OnFailure says what follows a step's failure.
@@ -119,6 +121,7 @@ const (
 	KindDeploy         Kind = "deploy"
 	KindTraffic        Kind = "traffic"
 	KindErrorRate      Kind = "error_rate"
+	KindLatency        Kind = "latency"
 	KindNoLogs         Kind = "no_logs"
 	KindHTTP           Kind = "http"
 	KindWebSocket      Kind = "websocket"
@@ -140,6 +143,7 @@ type Step struct {
 	Deploy         *ServiceStep `json:"deploy,omitempty"`
 	Traffic        *Traffic     `json:"traffic,omitempty"`
 	ErrorRate      *ErrorRate   `json:"error_rate,omitempty"`
+	Latency        *Latency     `json:"latency,omitempty"`
 	NoLogs         *NoLogs      `json:"no_logs,omitempty"`
 	HTTP           []HTTP       `json:"http,omitempty"`
 	WebSocket      *WebSocket   `json:"websocket,omitempty"`
@@ -197,14 +201,8 @@ const (
 
 // ErrorRate is the gate on the share of 5xx responses of the candidate; see package verdict.
 type ErrorRate struct {
-	Service    string   `json:"service"`
-	Below      Percent  `json:"below"`
-	AlphaPass  float64  `json:"alpha_pass"`
-	AlphaFail  float64  `json:"alpha_fail"`
-	WarmUp     Duration `json:"warm_up"`     // requests that started earlier after the shift are not counted
-	MinTime    Duration `json:"min_time"`    // no PASS sooner after the shift, warm-up included
-	MaxLatency Duration `json:"max_latency"` // D: a window closes so long after its end
-	Budget     Duration `json:"budget"`      // undecided for so long since the shift: INCONCLUSIVE
+	Gate
+	Below Percent `json:"below"`
 }
 
 // NoLogs is the gate on the absence of log lines of the candidate that contain Match.
@@ -215,6 +213,8 @@ type NoLogs struct {
 	Alpha      float64  `json:"alpha"`
 	MaxLatency Duration `json:"max_latency"`
 	Budget     Duration `json:"budget"`
+
+	OnInconclusive OnInconclusive `json:"on_inconclusive,omitempty"` // "": InconclusiveAsks
 }
 
 // HTTP is one request of a chain and what its answer must be.
@@ -305,8 +305,8 @@ func (s *Step) serviceField() *string {
 		return &s.Deploy.Service
 	case s.Traffic != nil:
 		return &s.Traffic.Service
-	case s.ErrorRate != nil:
-		return &s.ErrorRate.Service
+	case s.CountingGate() != nil:
+		return &s.CountingGate().Service
 	case s.NoLogs != nil:
 		return &s.NoLogs.Service
 	}

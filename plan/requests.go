@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -73,7 +74,7 @@ func (d *decoder) request(n ast.Node, r *HTTP) {
 	if given["json"] && given["body"] {
 		d.errorf(n, "Keep one of the two.", "this request has both json and body")
 	}
-	r.Method = orElse(r.Method, http.MethodGet)
+	r.Method = cmp.Or(r.Method, http.MethodGet)
 	if r.Status == 0 {
 		r.Status = http.StatusOK
 	}

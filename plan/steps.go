@@ -8,7 +8,7 @@ import (
 )
 
 func (d *decoder) plan(name string, n ast.Node) *Plan {
-	p := &Plan{Name: name, OnFailure: OnFailureRollback}
+	p := &Plan{Name: name, OnFailure: OnFailureRollback, Watch: Duration(30 * time.Minute)}
 	d.object(n, "plan", []field{
 		{"phases", true, func(n ast.Node) {
 			d.at[&p.Phases] = n
@@ -17,6 +17,7 @@ func (d *decoder) plan(name string, n ast.Node) *Plan {
 				func(i int, item ast.Node) { p.Phases[i] = d.phase(item) })
 		}},
 		{"on_failure", false, choice(d, &p.OnFailure, OnFailureRollback, OnFailurePause, OnFailureAsk)},
+		{"watch", false, d.unit(&p.Watch)},
 	})
 	return p
 }
@@ -88,6 +89,7 @@ func (d *decoder) kinds(s *Step) []field {
 		{string(KindDeploy), false, func(n ast.Node) { s.Deploy = d.serviceStep(n) }},
 		{string(KindTraffic), false, func(n ast.Node) { s.Traffic = d.traffic(n) }},
 		{string(KindErrorRate), false, func(n ast.Node) { s.ErrorRate = d.errorRate(n) }},
+		{string(KindLatency), false, func(n ast.Node) { s.Latency = d.latency(n) }},
 		{string(KindNoLogs), false, func(n ast.Node) { s.NoLogs = d.noLogs(n) }},
 		{string(KindHTTP), false, d.chain(s)},
 		{string(KindWebSocket), false, func(n ast.Node) { s.WebSocket = d.websocket(n) }},
@@ -104,7 +106,7 @@ func (k Kind) DefaultTimeout() time.Duration {
 		return time.Minute
 	case KindHTTP:
 		return 2 * time.Minute
-	case KindTraffic, KindErrorRate, KindNoLogs:
+	case KindTraffic, KindErrorRate, KindLatency, KindNoLogs:
 		return 5 * time.Minute
 	case KindCommand, KindDeploy:
 		return 10 * time.Minute
@@ -127,9 +129,9 @@ func (d *decoder) fillTimeout(s *Step) {
 		return
 	}
 	s.Timeout = Duration(s.Kind.DefaultTimeout()) + s.Wait
-	switch {
-	case s.ErrorRate != nil:
-		s.Timeout += s.ErrorRate.Budget
+	switch gate := s.CountingGate(); {
+	case gate != nil:
+		s.Timeout += gate.Budget
 	case s.NoLogs != nil:
 		s.Timeout += s.NoLogs.Budget
 	}
@@ -207,46 +209,4 @@ func (d *decoder) traffic(n ast.Node) *Traffic {
 		{"percent", true, d.integer(&t.Percent)},
 	})
 	return t
-}
-
-func (d *decoder) errorRate(n ast.Node) *ErrorRate {
-	g := &ErrorRate{
-		AlphaPass:  0.05,
-		AlphaFail:  0.05,
-		WarmUp:     Duration(30 * time.Second),
-		MinTime:    Duration(time.Minute),
-		MaxLatency: Duration(10 * time.Second),
-		Budget:     Duration(30 * time.Minute),
-	}
-	d.at[g] = n
-	d.object(n, "error_rate", []field{
-		{"service", true, d.text(&g.Service)},
-		{"below", true, d.unit(&g.Below)},
-		{"alpha_pass", false, d.number(&g.AlphaPass)},
-		{"alpha_fail", false, d.number(&g.AlphaFail)},
-		{"warm_up", false, d.unit(&g.WarmUp)},
-		{"min_time", false, d.unit(&g.MinTime)},
-		{"max_latency", false, d.unit(&g.MaxLatency)},
-		{"budget", false, d.unit(&g.Budget)},
-	})
-	return g
-}
-
-func (d *decoder) noLogs(n ast.Node) *NoLogs {
-	g := &NoLogs{
-		MinRate:    0.05,
-		Alpha:      0.05,
-		MaxLatency: Duration(10 * time.Second),
-		Budget:     Duration(30 * time.Minute),
-	}
-	d.at[g] = n
-	d.object(n, "no_logs", []field{
-		{"service", true, d.text(&g.Service)},
-		{"match", true, d.text(&g.Match)},
-		{"min_rate", false, d.unit(&g.MinRate)},
-		{"alpha", false, d.number(&g.Alpha)},
-		{"max_latency", false, d.unit(&g.MaxLatency)},
-		{"budget", false, d.unit(&g.Budget)},
-	})
-	return g
 }

@@ -107,21 +107,22 @@ func (f *File) PlanFor(t Target) (*Plan, error) {
 	if p == nil {
 		return nil, fmt.Errorf("unknown plan %s of %s", name, t)
 	}
-	return f.withApprovals(p, env.Approval), nil
+	return f.completed(p, env), nil
 }
 
-// withApprovals copies p and merges base under the keys that its approval steps give themselves.
-// Steps are not changed after loading, so the copy shares what it does not replace.
-func (f *File) withApprovals(p *Plan, base *Approval) *Plan {
+// completed copies p for an environment: base under the keys that its approval steps give themselves, and
+// the defaults of its gates. Steps are not changed after loading, so the copy shares what it does not replace.
+func (f *File) completed(p *Plan, e *Environment) *Plan {
 	frozen := *p
 	frozen.Phases = make([]*Phase, len(p.Phases))
 	for i, phase := range p.Phases {
 		copied := *phase
 		copied.Steps = slices.Clone(phase.Steps)
 		for j, s := range copied.Steps {
+			copied.Steps[j] = s.withGate(func(g *Gate) { g.fill(e.Production) })
 			if o := f.overlays[s]; o != nil {
 				asked := *s
-				o.fill(&asked, base)
+				o.fill(&asked, e.Approval)
 				copied.Steps[j] = &asked
 			}
 		}

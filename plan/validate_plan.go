@@ -1,10 +1,8 @@
 package plan
 
 import (
-	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -84,7 +82,9 @@ func (v *validator) step(s *Step) {
 			v.errorf(at, "Use 1 to 100. To take traffic away, roll back.", "%d%% of the traffic cannot be shifted", s.Traffic.Percent)
 		}
 	case s.ErrorRate != nil:
-		v.errorRate(s, s.ErrorRate)
+		v.countingGate(s, &s.ErrorRate.Gate, s.ErrorRate, v.where(&s.ErrorRate.Below), s.ErrorRate.Below)
+	case s.Latency != nil:
+		v.countingGate(s, &s.Latency.Gate, s.Latency, v.where(s.Latency), s.Latency.Limit())
 	case s.NoLogs != nil:
 		v.noLogs(s, s.NoLogs)
 	}
@@ -109,20 +109,11 @@ func (v *validator) command(c *Command) {
 	}
 }
 
-func (v *validator) errorRate(s *Step, g *ErrorRate) {
-	v.limit(v.where(&g.Below), g.Below)
-	v.alpha(g.AlphaPass, &g.AlphaPass)
-	v.alpha(g.AlphaFail, &g.AlphaFail)
-	v.budget(s, g.Budget, v.where(&g.Budget, g), max(g.MinTime, g.WarmUp+g.MaxLatency),
-		"min_time, or warm_up + max_latency if that is longer")
-	v.evidence(v.where(&g.Below), g.Below, g.AlphaPass, mixtureCost)
-}
-
 func (v *validator) noLogs(s *Step, g *NoLogs) {
 	v.limit(v.where(&g.MinRate), g.MinRate)
 	v.alpha(g.Alpha, &g.Alpha)
 	v.budget(s, g.Budget, v.where(&g.Budget, g), g.MaxLatency, "max_latency")
-	v.evidence(v.where(&g.MinRate), g.MinRate, g.Alpha, 0)
+	v.evidence(v.where(&g.MinRate), g.MinRate, g.Alpha, 0, g.Budget)
 }
 
 func (v *validator) alpha(value float64, at *float64) {
@@ -140,25 +131,6 @@ func (v *validator) budget(s *Step, budget Duration, at ast.Node, least Duration
 	case s.Timeout != 0 && s.Timeout <= budget:
 		v.errorf(v.where(&s.Timeout, s), "Leave it out: the budget ends the gate, and as INCONCLUSIVE, not as a failure.",
 			"the timeout of %s ends before the gate's budget of %s", s.Timeout, budget)
-	}
-}
-
-// mixtureCost is what the gate pays, in units of evidence, for not knowing the true rate beforehand:
-// with no error at all it needs (ln 1/α + 0.57) / −ln(1−limit) requests; 70 at 5% and α = 0.05.
-const mixtureCost = 0.57
-
-// manyRequests is from when on the forecast deserves a word at loading.
-const manyRequests = 500
-
-// evidence warns of a limit so low that proving it takes very many requests, even with no error.
-func (v *validator) evidence(at ast.Node, limit Percent, alpha, cost float64) {
-	if at == nil || limit <= 0 || limit >= 1 || !(alpha > 0 && alpha <= 0.5) {
-		return
-	}
-	needed := math.Ceil((math.Log(1/alpha) + cost) / -math.Log1p(-float64(limit)))
-	if needed > manyRequests {
-		v.warnf(at, "At 1 request a second on the new revision that is "+time.Duration(needed*float64(time.Second)).String()+".",
-			"%s needs %.0f requests without an error before it can pass", limit, needed)
 	}
 }
 
@@ -234,7 +206,7 @@ func (o *order) check(p *Plan) {
 func (o *order) step(s *Step) {
 	name := s.Service()
 	switch s.Kind {
-	case KindTraffic, KindErrorRate, KindNoLogs:
+	case KindTraffic, KindErrorRate, KindLatency, KindNoLogs:
 		if name == "" {
 			break
 		}
