@@ -226,7 +226,7 @@ func TestTheChartMoves(t *testing.T) {
 		now := began.Add(after)
 		requests := rollout.Requests{Watermark: now}
 		for at := began.Truncate(time.Second); at.Before(now); at = at.Add(time.Second) {
-			requests.Seconds = append(requests.Seconds, rollout.Second{At: at, Requests: 2})
+			requests.Slots = append(requests.Slots, rollout.Slot{At: at, Requests: 2})
 		}
 		o, err := rollout.JudgeErrorRate(spec, s.r.Services["backend"], began, requests, now, time.Hour)
 		if err != nil {

@@ -16,7 +16,7 @@ type cloud struct {
 	t            *testing.T
 	old          rollout.Baseline // of every service; its window is the ten minutes before a look
 	image        string           // the digest that tags lead to; "": another one than the old one's
-	seconds      []rollout.Second // what the serving revision got
+	slots        []rollout.Slot   // what the serving revision got
 	err          error
 	unknown      error // of a look at a revision by its name
 	failedBefore []string
@@ -61,11 +61,11 @@ func (c *cloud) InspectRevision(ctx context.Context, s plan.Service, name string
 	return found, c.err
 }
 
-func (c *cloud) Requests(ctx context.Context, _ rollout.Service, revision string, since time.Time) (rollout.Requests, error) {
-	if _, ok := ctx.Deadline(); !ok || !strings.HasSuffix(revision, "-00041-abc") || since.After(start()) {
-		c.t.Errorf("requests of %s since %s, deadline %v", revision, since, ok)
+func (c *cloud) Requests(ctx context.Context, q rollout.Query) (rollout.Requests, error) {
+	if _, ok := ctx.Deadline(); !ok || !strings.HasSuffix(q.Revision, "-00041-abc") || q.Since.After(start()) {
+		c.t.Errorf("requests of %s since %s, deadline %v", q.Revision, q.Since, ok)
 	}
-	return rollout.Requests{Seconds: c.seconds}, c.err
+	return rollout.Requests{Slots: c.slots}, c.err
 }
 
 func (m *memory) Rollback(ctx context.Context, req rollout.RollbackRequest) (rollout.Rollout, error) {

@@ -12,7 +12,7 @@ import (
 // called gives the services requests in each minute of a day before start.
 func called(m *memory) {
 	for i := range 24 * 60 {
-		m.cloud.seconds = append(m.cloud.seconds, rollout.Second{At: start().Add(-time.Duration(i+1) * time.Minute), Requests: 4, Errors: 1})
+		m.cloud.slots = append(m.cloud.slots, rollout.Slot{At: start().Add(-time.Duration(i+1) * time.Minute), Requests: 4, Errors: 1})
 	}
 }
 

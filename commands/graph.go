@@ -94,12 +94,12 @@ type line struct {
 }
 
 // count sorts requests into the slices.
-func (w window) count(s rollout.Service, seconds []rollout.Second) line {
+func (w window) count(s rollout.Service, slots []rollout.Slot) line {
 	l := line{service: s, requests: make([]int64, w.n), errors: make([]int64, w.n)}
-	for _, second := range seconds {
-		if i := int(second.At.Sub(w.since) / w.slice); !second.At.Before(w.since) && i < w.n {
-			l.requests[i] += second.Requests
-			l.errors[i] += second.Errors
+	for _, slot := range slots {
+		if i := int(slot.At.Sub(w.since) / w.slice); !slot.At.Before(w.since) && i < w.n {
+			l.requests[i] += slot.Requests
+			l.errors[i] += slot.Errors
 		}
 	}
 	return l
@@ -114,13 +114,13 @@ func (h *Handler) series(ctx context.Context, env *plan.Environment, target plan
 		if err != nil {
 			return s, err
 		}
-		requests, err := h.Traffic.Requests(ctx, s, s.Stable.Name, w.since)
+		requests, err := h.Traffic.Requests(ctx, rollout.Query{Service: s, Revision: s.Stable.Name, Since: w.since})
 		if err != nil {
 			return s, err
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		lines[p.Name] = w.count(s, requests.Seconds)
+		lines[p.Name] = w.count(s, requests.Slots)
 		return s, nil
 	})
 	var sorted []line

@@ -160,7 +160,7 @@ func TestChart(t *testing.T) {
 	for _, length := range []string{"5m", "20m", "1h", "24h"} {
 		h, m := newHandler(t)
 		for i := range 24 * 60 {
-			m.cloud.seconds = append(m.cloud.seconds, rollout.Second{At: start().Add(-time.Duration(i+1) * time.Minute), Requests: 4, Errors: 1})
+			m.cloud.slots = append(m.cloud.slots, rollout.Slot{At: start().Add(-time.Duration(i+1) * time.Minute), Requests: 4, Errors: 1})
 		}
 		c := h.Handle(t.Context(), command("UOUTSIDER", "graph preview "+length)).Chart
 		if c == nil || len(c.Labels) != 20 || len(c.Series) != 2 || c.Alt == "" || utf8.RuneCountInString(c.Title) > 50 {
@@ -184,10 +184,10 @@ func TestChart(t *testing.T) {
 // Requests are sorted into the slice in which they started, and a slice without any repeats the last rate.
 func TestChartSlices(t *testing.T) {
 	w := windowOf(start(), 20*time.Minute)
-	at := func(d time.Duration, requests, errors int64) rollout.Second {
-		return rollout.Second{At: start().Add(-20*time.Minute + d), Requests: requests, Errors: errors}
+	at := func(d time.Duration, requests, errors int64) rollout.Slot {
+		return rollout.Slot{At: start().Add(-20*time.Minute + d), Requests: requests, Errors: errors}
 	}
-	l := w.count(rollout.Service{}, []rollout.Second{
+	l := w.count(rollout.Service{}, []rollout.Slot{
 		at(-time.Second, 100, 100), at(0, 10, 5), at(59*time.Second, 10, 5), at(2*time.Minute, 4, 1), at(20*time.Minute, 100, 100),
 	})
 	if got := l.coarse().rates()[:4]; !reflect.DeepEqual(got, []float64{0.5, 0.5, 0.25, 0.25}) || sum(l.requests) != 24 {

@@ -74,8 +74,8 @@ type Traffic interface {
 	// InspectRevision reads the serving revision, and with a name finds that one as the Candidate. It
 	// needs no registry.
 	InspectRevision(ctx context.Context, s plan.Service, name string, now time.Time) (rollout.Service, error)
-	// Requests returns the requests of a revision that started at or after since.
-	Requests(ctx context.Context, s rollout.Service, revision string, since time.Time) (rollout.Requests, error)
+	// Requests counts the requests of a revision.
+	Requests(ctx context.Context, q rollout.Query) (rollout.Requests, error)
 }
 
 // How long the calls of one request may take. Looking at services asks the registry and reads the

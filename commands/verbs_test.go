@@ -93,11 +93,11 @@ func TestVerbs(t *testing.T) {
 	busy := func(h *Handler, m *memory) string {
 		healthy(h, m)
 		for i := range 3600 {
-			second := rollout.Second{At: start().Add(time.Duration(i-3600) * time.Second), Requests: 3}
+			slot := rollout.Slot{At: start().Add(time.Duration(i-3600) * time.Second), Requests: 3}
 			if i%10 == 0 && i > 1800 {
-				second.Errors = 1
+				slot.Errors = 1
 			}
-			m.cloud.seconds = append(m.cloud.seconds, second)
+			m.cloud.slots = append(m.cloud.slots, slot)
 		}
 		return ""
 	}

@@ -221,6 +221,11 @@ func patiently[T any](do func() (T, error)) (T, error) {
 	}
 }
 
+// query asks for the requests of the stable revision.
+func (w *world) query(since time.Time) rollout.Query {
+	return rollout.Query{Service: w.service, Revision: stableName, Since: since}
+}
+
 // calls counts the calls of a method that the fake received.
 func (w *world) calls(method string) int {
 	n := 0
@@ -263,7 +268,7 @@ func TestOpenRefusesNothingItCannotKnow(t *testing.T) {
 	defer func() { must(t, cloud.Close()) }()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = cloud.Requests(ctx, rollout.Service{Project: project}, "r", time.Now())
+	_, err = cloud.Requests(ctx, rollout.Query{Service: rollout.Service{Project: project}, Revision: "r", Since: time.Now()})
 	if err == nil || asFailure(err) != nil {
 		t.Errorf("a cloud that does not answer: %v, want a passing error", err)
 	}

@@ -133,7 +133,7 @@ func running(step plan.Step) func(context.Context, *world) (rollout.Outcome, err
 }
 
 func counting(ctx context.Context, w *world) (rollout.Outcome, error) {
-	_, err := w.cloud.Requests(ctx, w.service, stableName, time.Now())
+	_, err := w.cloud.Requests(ctx, w.query(time.Now()))
 	return rollout.Outcome{}, err
 }
 

@@ -76,20 +76,20 @@ func (c *Cloud) baseline(ctx context.Context, s rollout.Service, now time.Time) 
 	b := &rollout.Baseline{Revision: s.Stable.Name, Since: now.Add(-baselineWindow).UTC(), Until: now.UTC()}
 	filter := requestLines(s, s.Stable.Name) + fmt.Sprintf(" timestamp>=%s timestamp<%s", stamp(b.Since), stamp(b.Until))
 	listed, oldest := 0, b.Until
-	var requests []rollout.Second // each by itself, the newest first
+	var requests []rollout.Slot // each by itself, the newest first
 	err := c.list(ctx, s.Project, filter, "timestamp desc", baselineRequests, func(e *loggingpb.LogEntry) {
 		listed++
 		oldest = e.GetTimestamp().AsTime()
-		if isProbe(e) {
+		if isProbe(e.GetHttpRequest()) {
 			return
 		}
-		second := rollout.Second{At: oldest, Requests: 1}
-		if failed(e) {
-			second.Errors = 1
+		slot := rollout.Slot{At: oldest, Requests: 1}
+		if failed(e.GetHttpRequest()) {
+			slot.Errors = 1
 		}
-		requests = append(requests, second)
-		b.Requests += second.Requests
-		b.Errors += second.Errors
+		requests = append(requests, slot)
+		b.Requests += slot.Requests
+		b.Errors += slot.Errors
 	})
 	if err != nil {
 		c.log.WarnContext(ctx, "no baseline", "service", s.Name, "err", err)

@@ -67,7 +67,7 @@ func (g gateAction) Cancel(context.Context, Task, string) error { return nil }
 
 func lookErrorRate(ctx context.Context, log RequestLog, t Task, since time.Time) (Outcome, error) {
 	service := t.Services[t.Step.ErrorRate.Service]
-	requests, err := log.Requests(ctx, service, service.Candidate.Name, since)
+	requests, err := log.Requests(ctx, Query{Service: service, Revision: service.Candidate.Name, Since: since})
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -115,8 +115,8 @@ func (g *Gate) count(requests Requests, maxLatency time.Duration, now time.Time)
 		g.Until = g.Since
 		return
 	}
-	var counted []Second
-	for _, s := range requests.Seconds {
+	var counted []Slot
+	for _, s := range requests.Slots {
 		if s.At.Before(g.Since) || !s.At.Before(g.Until) {
 			continue
 		}
@@ -137,7 +137,7 @@ func lookNoLogs(ctx context.Context, log RequestLog, t Task, since time.Time) (O
 	if err != nil {
 		return Outcome{}, err
 	}
-	requests, err := log.Requests(ctx, service, service.Candidate.Name, since)
+	requests, err := log.Requests(ctx, Query{Service: service, Revision: service.Candidate.Name, Since: since})
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -29,7 +29,7 @@ func steady(from, to int, perSecond, errors int64) Requests {
 	for i := from; i < to; i++ {
 		e := min(errors, perSecond)
 		errors -= e
-		r.Seconds = append(r.Seconds, Second{At: t0.Add(time.Duration(i) * time.Second), Requests: perSecond, Errors: e})
+		r.Slots = append(r.Slots, Slot{At: t0.Add(time.Duration(i) * time.Second), Requests: perSecond, Errors: e})
 	}
 	r.Watermark = t0.Add(time.Duration(to) * time.Second)
 	return r
@@ -145,7 +145,7 @@ func TestEvidence(t *testing.T) {
 // refusing is a log that may not be read, or does not answer.
 type refusing struct{ err error }
 
-func (l refusing) Requests(context.Context, Service, string, time.Time) (Requests, error) {
+func (l refusing) Requests(context.Context, Query) (Requests, error) {
 	return Requests{}, l.err
 }
 

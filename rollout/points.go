@@ -12,12 +12,12 @@ func SliceOf(since, until time.Time) time.Duration {
 	return max(until.Sub(since)/maxPoints, time.Second)
 }
 
-// PointsOf sorts the seconds of a window, which ascend, into its slices. Slices without requests are
+// PointsOf sorts the slots of a window, which ascend, into its slices. Slices without requests are
 // left out.
-func PointsOf(since, until time.Time, seconds []Second) []Point {
+func PointsOf(since, until time.Time, slots []Slot) []Point {
 	slice := SliceOf(since, until)
 	var points []Point
-	for _, s := range seconds {
+	for _, s := range slots {
 		if s.At.Before(since) || !s.At.Before(until) {
 			continue
 		}

@@ -14,17 +14,17 @@ func TestPointsCoverTheWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		since := t0.Add(time.Duration(rapid.IntRange(0, 999).Draw(t, "fraction")) * time.Millisecond)
 		until := since.Add(time.Duration(rapid.IntRange(0, 4*3600*1000).Draw(t, "window")) * time.Millisecond)
-		var seconds []Second
+		var slots []Slot
 		var want int64
 		at := since.Truncate(time.Second)
 		for range rapid.IntRange(0, 200).Draw(t, "seconds") {
 			at = at.Add(time.Duration(rapid.IntRange(1, 200).Draw(t, "step")) * time.Second)
-			seconds = append(seconds, Second{At: at, Requests: 3, Errors: 1})
+			slots = append(slots, Slot{At: at, Requests: 3, Errors: 1})
 			if !at.Before(since) && at.Before(until) {
 				want += 3
 			}
 		}
-		points := PointsOf(since, until, seconds)
+		points := PointsOf(since, until, slots)
 		if len(points) > maxPoints {
 			t.Fatalf("%d points", len(points))
 		}

@@ -157,23 +157,47 @@ type Fencer interface {
 // RequestLog counts what a revision did. Implementations read from a log that arrives late and out
 // of order, and count each entry once.
 type RequestLog interface {
-	// Requests returns the requests of a revision that started at or after since.
-	Requests(ctx context.Context, s Service, revision string, since time.Time) (Requests, error)
+	// Requests counts the requests that q asks for.
+	Requests(ctx context.Context, q Query) (Requests, error)
 	// Lines returns how many log lines of the revision since then contain match.
 	Lines(ctx context.Context, s Service, revision, match string, since time.Time) (Lines, error)
 }
 
-// Requests is a revision's requests by the second in which they started.
-type Requests struct {
-	Seconds   []Second  // ascending; seconds without requests are left out
-	Watermark time.Time // when the newest entry seen was received; zero: none seen
+// Query says which requests to count: those of one revision that started at or after Since.
+type Query struct {
+	Service  Service // its Source says where the numbers come from
+	Revision string
+	Since    time.Time
+	Slow     time.Duration // requests that take longer are counted as Slow; 0: none are
+	// Ignore is paths that are no users' requests, such as health checks: "/health", or all that begin
+	// alike with "/internal/*".
+	Ignore []string
 }
 
-// Second is the requests that started in one second.
-type Second struct {
+// Where the numbers of a service come from.
+const (
+	FromLogs    = "logs"    // the request log; also what "" as Service.Source means
+	FromMetrics = "metrics" // Cloud Monitoring
+)
+
+// Requests is a revision's requests by the time at which they started.
+type Requests struct {
+	Slots     []Slot        // of users; ascending, slots without requests are left out
+	Probes    []Slot        // Slipway's own, marked by ProbeAgent; likewise. Never pooled with users'
+	Every     time.Duration // how long a slot is: a second from logs, a minute from metrics
+	Watermark time.Time     // when the newest entry seen was received; zero: none seen
+	Dropped   int64         // requests known to be lost on the way; verdict.DroppedUnknown: some are, nobody knows how many
+	Source    string        // FromLogs or FromMetrics
+	Query     string        // the filter, as one could ask for the same in the console
+}
+
+// Slot is the requests that started in [At, At+Every).
+type Slot struct {
 	At       time.Time
 	Requests int64
 	Errors   int64 // 5xx
+	Slow     int64 // took longer than Query.Slow
+	Unclear  int64 // may have: metrics know a latency only as a class, and this one's holds Query.Slow
 }
 
 // Lines is the log lines that matched.

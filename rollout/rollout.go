@@ -133,6 +133,9 @@ type Service struct {
 	Percent   int       `json:"percent"`            // of the traffic on the candidate, as the statuses prove
 	ShiftedAt time.Time `json:"shifted_at,omitzero"`
 	Baseline  *Baseline `json:"baseline,omitempty"` // of the stable revision, before the rollout; nil: unknown
+
+	Source     string `json:"source,omitempty"`      // of the numbers: FromLogs, which "" is too, or FromMetrics
+	SourceNote string `json:"source_note,omitempty"` // why it is not the logs, as a safe sentence
 }
 
 // Revision is one Cloud Run revision.

@@ -7,8 +7,8 @@ import (
 )
 
 // ProbeAgent begins the user agent of every request that Slipway itself makes to what it rolls out.
-// A RequestLog leaves such requests out of its counts: they are evidence of their own step, and a
-// gate must not be passed by the requests that test it.
+// A RequestLog counts such requests apart from users': they are evidence of their own step, and a gate
+// must not be passed unawares by the requests that test it.
 const ProbeAgent = "Slipway-Probe"
 
 // Expand fills in the ${…} of s that name the task's services. The error names the reference that is

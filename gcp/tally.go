@@ -1,0 +1,217 @@
+package gcp
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"cloud.google.com/go/logging/apiv2/loggingpb"
+	logtypepb "google.golang.org/genproto/googleapis/logging/type"
+
+	"slipway/rollout"
+)
+
+const keepTally = time.Hour
+
+// tallies are the counts in progress, by what is counted.
+type tallies struct {
+	mu    sync.Mutex
+	byKey map[tallyKey]*tally
+}
+
+type tallyKey struct {
+	service, revision, match, ignore string
+	since                            int64
+	slow                             time.Duration
+}
+
+func requestsKey(q rollout.Query) tallyKey {
+	return tallyKey{
+		service: servicePath(q.Service), revision: q.Revision, ignore: strings.Join(q.Ignore, "\n"),
+		since: q.Since.UnixNano(), slow: q.Slow,
+	}
+}
+
+// get returns the tally of key, a fresh one if there is none, and forgets those that nobody asked for
+// in keepTally.
+func (t *tallies) get(key tallyKey, fresh func() *tally) *tally {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	for k, old := range t.byKey {
+		if now.Sub(old.used) > keepTally {
+			delete(t.byKey, k)
+		}
+	}
+	found := t.byKey[key]
+	if found == nil {
+		found = fresh()
+		t.byKey[key] = found
+	}
+	found.used = now
+	return found
+}
+
+// tally counts log entries once each. What it keeps does not grow with the traffic: a slot for each
+// second, and the identifiers of what the next listing can bring again.
+type tally struct {
+	used time.Time // guarded by tallies.mu
+
+	listing chan struct{} // full while entries are listed, so that two callers do not list the same
+	since   time.Time
+	from    time.Time            // entries received earlier are counted
+	seen    map[string]time.Time // insertId → when it was received, of those received since from
+	newest  time.Time            // when the newest entry was received
+
+	slow          time.Duration
+	ignore        []string
+	users, probes slots
+
+	match    string
+	hits     int64
+	sample   string
+	sampleAt time.Time
+}
+
+// newTally counts requests.
+func newTally(q rollout.Query) *tally {
+	t := newLineTally(q.Since, "")
+	t.slow, t.ignore = q.Slow, slices.Clone(q.Ignore)
+	t.users, t.probes = slots{}, slots{}
+	return t
+}
+
+// newLineTally counts lines that contain match.
+func newLineTally(since time.Time, match string) *tally {
+	return &tally{listing: make(chan struct{}, 1), match: match, since: since, from: since, seen: map[string]time.Time{}}
+}
+
+// take waits until nobody else lists entries, at most as long as the caller may.
+func (t *tally) take(ctx context.Context) error {
+	select {
+	case t.listing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for others who read the same log: %w", ctx.Err())
+	}
+}
+
+func (t *tally) leave() { <-t.listing }
+
+func (t *tally) add(e *loggingpb.LogEntry) {
+	if _, counted := t.seen[e.GetInsertId()]; counted {
+		return
+	}
+	received := e.GetReceiveTimestamp().AsTime()
+	t.seen[e.GetInsertId()] = received
+	if received.After(t.newest) {
+		t.newest = received
+	}
+	if request := e.GetHttpRequest(); request != nil {
+		t.addRequest(request, e.GetTimestamp().GetSeconds())
+		return
+	}
+	t.hits++
+	if at := e.GetTimestamp().AsTime(); t.sample == "" || at.Before(t.sampleAt) {
+		t.sample, t.sampleAt = matching(text(e), t.match), at
+	}
+}
+
+// addRequest counts a request in the second, since 1970, in which it started: however late it is
+// logged, that is where it belongs. What is ignored still shows that the log is not behind.
+func (t *tally) addRequest(request *logtypepb.HttpRequest, second int64) {
+	into := t.users
+	if isProbe(request) {
+		into = t.probes
+	} else if ignored(t.ignore, request.GetRequestUrl()) {
+		return
+	}
+	into.add(second, failed(request), t.slow > 0 && request.GetLatency().AsDuration() > t.slow)
+}
+
+// advance moves the window on after a listing that came to its end.
+func (t *tally) advance() {
+	if from := t.newest.Add(-overlap); from.After(t.from) {
+		t.from = from
+	}
+	for id, received := range t.seen {
+		if received.Before(t.from) {
+			delete(t.seen, id)
+		}
+	}
+}
+
+func (t *tally) requests() rollout.Requests {
+	return rollout.Requests{
+		Slots: t.users.sorted(), Probes: t.probes.sorted(), Every: time.Second, Watermark: t.newest, Source: rollout.FromLogs,
+	}
+}
+
+// slots are requests by the second, since 1970, in which they started.
+type slots map[int64]*rollout.Slot
+
+func (s slots) add(second int64, failed, slow bool) {
+	slot := s[second]
+	if slot == nil {
+		slot = &rollout.Slot{At: time.Unix(second, 0).UTC()}
+		s[second] = slot
+	}
+	slot.Requests++
+	if failed {
+		slot.Errors++
+	}
+	if slow {
+		slot.Slow++
+	}
+}
+
+func (s slots) sorted() []rollout.Slot {
+	if len(s) == 0 {
+		return nil
+	}
+	list := make([]rollout.Slot, 0, len(s))
+	for _, slot := range s {
+		list = append(list, *slot)
+	}
+	slices.SortFunc(list, func(a, b rollout.Slot) int { return a.At.Compare(b.At) })
+	return list
+}
+
+func isProbe(r *logtypepb.HttpRequest) bool {
+	return strings.HasPrefix(r.GetUserAgent(), rollout.ProbeAgent)
+}
+
+func failed(r *logtypepb.HttpRequest) bool { return r.GetStatus() >= 500 }
+
+// ignored says whether the path of url is one of those given, or begins as one that ends in *.
+func ignored(paths []string, url string) bool {
+	if len(paths) == 0 {
+		return false
+	}
+	path := pathOf(url)
+	return slices.ContainsFunc(paths, func(p string) bool {
+		start, open := strings.CutSuffix(p, "*")
+		return path == p || open && strings.HasPrefix(path, start)
+	})
+}
+
+// pathOf is the path of a URL as Cloud Run logs it, "https://host/path?query", without parsing the rest
+// of it: a log has a million of them. The root's path is "/", written or not.
+func pathOf(url string) string {
+	if _, after, ok := strings.Cut(url, "://"); ok {
+		url = after
+		if i := strings.IndexAny(url, "/?#"); i >= 0 {
+			url = url[i:]
+		} else {
+			url = ""
+		}
+	}
+	if i := strings.IndexAny(url, "?#"); i >= 0 {
+		url = url[:i]
+	}
+	return cmp.Or(url, "/")
+}
