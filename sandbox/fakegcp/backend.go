@@ -134,7 +134,7 @@ func (e *endpoint) answer(w http.ResponseWriter, r *http.Request, rev *revision)
 func (e *endpoint) fails(rev *revision) (exception string, fails bool) {
 	e.cloud.mu.Lock()
 	defer e.cloud.mu.Unlock()
-	fails = rev.countRequest()
+	fails = rev.countRequest(time.Now())
 	return cmp.Or(rev.service.exception(rev), "RuntimeError: internal error"), fails
 }
 

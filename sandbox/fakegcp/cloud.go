@@ -1,4 +1,4 @@
-// Package fakegcp is a local Cloud Run, Cloud Logging and Artifact Registry with simulated traffic.
+// Package fakegcp is a local Cloud Run, Cloud Logging, Cloud Monitoring and Artifact Registry with simulated traffic.
 //
 // It speaks the real gRPC and HTTP interfaces, so that Google's own clients and go-containerregistry work
 // against it unchanged, over any net.Listener. What it does depends on its configuration, its seed and the
@@ -19,6 +19,7 @@ import (
 
 	"cloud.google.com/go/logging/apiv2/loggingpb"
 	lropb "cloud.google.com/go/longrunning/autogen/longrunningpb"
+	"cloud.google.com/go/monitoring/apiv3/v2/monitoringpb"
 	"cloud.google.com/go/run/apiv2/runpb"
 	"google.golang.org/grpc"
 )
@@ -111,6 +112,7 @@ func (c *Cloud) Server(opts ...grpc.ServerOption) *grpc.Server {
 	runpb.RegisterExecutionsServer(srv, executionsServer{cloud: c})
 	lropb.RegisterOperationsServer(srv, operationsServer{cloud: c})
 	loggingpb.RegisterLoggingServiceV2Server(srv, loggingServer{cloud: c})
+	monitoringpb.RegisterMetricServiceServer(srv, metricsServer{cloud: c})
 	return srv
 }
 

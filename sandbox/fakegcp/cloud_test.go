@@ -15,6 +15,7 @@ import (
 
 	logging "cloud.google.com/go/logging/apiv2"
 	"cloud.google.com/go/logging/apiv2/loggingpb"
+	monitoring "cloud.google.com/go/monitoring/apiv3/v2"
 	run "cloud.google.com/go/run/apiv2"
 	"cloud.google.com/go/run/apiv2/runpb"
 	"github.com/googleapis/gax-go/v2"
@@ -50,6 +51,7 @@ type world struct {
 	jobs       *run.JobsClient
 	executions *run.ExecutionsClient
 	logs       *logging.Client
+	metrics    *monitoring.MetricClient
 	http       *http.Client
 	good       string // image by digest
 }
@@ -119,17 +121,18 @@ func (w *world) serve() (stop func()) {
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	opts := w.options()
-	var errs [5]error
+	var errs [6]error
 	w.services, errs[0] = run.NewServicesClient(w.t.Context(), opts...)
 	w.revisions, errs[1] = run.NewRevisionsClient(w.t.Context(), opts...)
 	w.jobs, errs[2] = run.NewJobsClient(w.t.Context(), opts...)
 	w.executions, errs[3] = run.NewExecutionsClient(w.t.Context(), opts...)
 	w.logs, errs[4] = logging.NewClient(w.t.Context(), opts...)
+	w.metrics, errs[5] = monitoring.NewMetricClient(w.t.Context(), opts...)
 	w.must(errors.Join(errs[:]...))
 	transport := &http.Transport{DialContext: w.network.Dial}
 	w.http = &http.Client{Transport: transport}
 	return func() {
-		for _, client := range []io.Closer{w.services, w.revisions, w.jobs, w.executions, w.logs} {
+		for _, client := range []io.Closer{w.services, w.revisions, w.jobs, w.executions, w.logs, w.metrics} {
 			client.Close()
 		}
 		transport.CloseIdleConnections()

@@ -31,6 +31,14 @@ const (
 	FaultDuplicate = "duplicate" // the entry comes twice, with one insertId
 	FaultLate      = "late"      // the entry is received that much later, hence after younger ones
 	FaultSkew      = "skew"      // the entry's timestamp is Seconds off, negative ones backwards
+	FaultLost      = "lost"      // the entry is never seen: sampled with a Share, excluded without one, dropped with a Count
+)
+
+// Which log entries a fault of them is about.
+const (
+	OnlyRequests  = "requests"  // entries of the request log
+	OnlyErrors    = "errors"    // those with a status of 500 and more
+	OnlySuccesses = "successes" // the others of them
 )
 
 // Distributions of the Seconds of latency and late.
@@ -52,6 +60,8 @@ type Fault struct {
 	Count  int    `json:"count,omitempty"` // how many calls or entries; 0 means one, negative all from now on
 	// Share is the part of the fitting calls or entries that meet the fault, 0 to 1; left out, all of them.
 	Share float64 `json:"share,omitempty"`
+	// Only says which entries a fault of "Log" is about; all of them, if left out.
+	Only string `json:"only,omitempty"`
 	// RetryAfter, in seconds, goes with a 429 as google.rpc.RetryInfo.
 	RetryAfter float64 `json:"retry_after,omitempty"`
 
@@ -87,6 +97,7 @@ func faultKinds() []struct {
 		{FaultTruncated, func(method string) bool { return lists(method) || method == registryMethod }},
 		{FaultBadToken, lists}, {FaultCrash, only("UpdateService")},
 		{FaultDuplicate, only(logMethod)}, {FaultLate, only(logMethod)}, {FaultSkew, only(logMethod)},
+		{FaultLost, only(logMethod)},
 	}
 }
 
@@ -127,6 +138,8 @@ func (f Fault) checkNumbers() error {
 		return fmt.Errorf("seconds %v: want at most %v", f.Seconds, longestDelay.Seconds())
 	case !(f.Share >= 0 && f.Share <= 1):
 		return fmt.Errorf("share %v is not within 0 to 1", f.Share)
+	case f.Only != "" && (f.Method != logMethod || !slices.Contains([]string{OnlyRequests, OnlyErrors, OnlySuccesses}, f.Only)):
+		return fmt.Errorf("only %q: want one of %s, %s, %s, with the method %s", f.Only, OnlyRequests, OnlyErrors, OnlySuccesses, logMethod)
 	case !slices.Contains([]string{"", Fixed, Uniform, Lognormal}, f.Distribution):
 		return fmt.Errorf("distribution %q: want one of %s, %s, %s", f.Distribution, Fixed, Uniform, Lognormal)
 	case !(f.From >= 0 && f.From <= max(f.Seconds, 0)), !(f.Sigma >= 0):
@@ -151,24 +164,28 @@ func (f Fault) code() (codes.Code, error) {
 func (c *Cloud) takeFault(method string) *Fault {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.take(method, false)
+	return c.take(method, false, nil)
 }
 
 // takeLatency returns how late the call is answered.
 func (c *Cloud) takeLatency(method string) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.take(method, true); f != nil {
+	if f := c.take(method, true, nil); f != nil {
 		return f.draw(c.trouble)
 	}
 	return 0
 }
 
-// take finds the oldest fault for the method and uses one of its count. The caller holds the lock.
-func (c *Cloud) take(method string, latency bool) *Fault {
+// take finds the oldest fault for the method, and the entry if it is about one, and uses one of its count.
+// The caller holds the lock.
+func (c *Cloud) take(method string, latency bool, entry *record) *Fault {
 	for i, f := range c.faults {
 		every := (f.Method == "" || f.Method == "*") && method != registryMethod && method != logMethod
 		if !every && f.Method != method || (f.Kind == FaultLatency) != latency {
+			continue
+		}
+		if entry != nil && !f.isAbout(entry) {
 			continue
 		}
 		if f.Share > 0 && c.trouble.Float64() >= f.Share {
@@ -180,6 +197,16 @@ func (c *Cloud) take(method string, latency bool) *Fault {
 		return f
 	}
 	return nil
+}
+
+func (f *Fault) isAbout(entry *record) bool {
+	if f.Only == "" {
+		return true
+	}
+	if entry.log != requestsLog {
+		return false
+	}
+	return f.Only == OnlyRequests || (entry.request.status >= 500) == (f.Only == OnlyErrors)
 }
 
 // draw returns a time from the fault's distribution.

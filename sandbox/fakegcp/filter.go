@@ -142,16 +142,6 @@ func (p *parser) at(sym string) bool { t := p.peek(); return t.kind == symbol &&
 
 func isKeyword(text string) bool { return text == "AND" || text == "OR" || text == "NOT" }
 
-// function parses log_id("…"), the only function there is.
-func (p *parser) function(name token) (filter, error) {
-	p.take() // the parenthesis
-	argument := p.take()
-	if name.text != "log_id" || argument.kind != quoted || !p.takeIf(symbol, ")") {
-		return filter{}, fmt.Errorf(`function at offset %d: want log_id("…")`, name.offset)
-	}
-	return filter{match: func(r *record) bool { return r.log == argument.text }, since: math.MinInt64}, nil
-}
-
 func (p *parser) comparison(first token) (filter, error) {
 	path, err := p.path(first)
 	if err != nil {

@@ -115,6 +115,7 @@ func TestFilterRefused(t *testing.T) {
 		`resource.nonsense="x"`, `httpRequest.nonsense=1`, `textPayload>"x"`, `severity=~"E"`, `textPayload=~"("`,
 		`AND severity>=ERROR`, `severity>=ERROR OR`, `NOT`, `severity>=AND`, `labels="x"`, `~`, strings.Repeat("(", 200),
 		strings.Repeat("NOT ", 200) + `severity=ERROR`, `resource.type=("a" OR "b"`,
+		`sample(insertId)`, `sample(insertId, 2)`, `sample(insertId, x)`, `sample(insertId, 0.5`, `sample(severity, 0.5)`, `sample(nonsense, 0.5)`, `insertId,`,
 	} {
 		if _, err := parseFilter(filter, "p"); err == nil {
 			t.Errorf("%s: no error", filter)

@@ -12,7 +12,7 @@ const (
 	word
 	quoted
 	operator
-	symbol // ( ) . -
+	symbol // ( ) . , -
 )
 
 type token struct {
@@ -48,7 +48,7 @@ func scanOne(text string, before []token) (t token, width int, err error) {
 		return token{}, len(line), nil
 	case c == '"':
 		return scanQuoted(text)
-	case c == '(' || c == ')' || c == '.':
+	case c == '(' || c == ')' || c == '.' || c == ',':
 		return token{kind: symbol, text: text[:1]}, 1, nil
 	case c == '-' && (len(before) == 0 || before[len(before)-1].kind != operator):
 		return token{kind: symbol, text: "-"}, 1, nil
@@ -58,8 +58,10 @@ func scanOne(text string, before []token) (t token, width int, err error) {
 			return token{kind: operator, text: op}, len(op), nil
 		}
 	}
-	return scanWord(text, len(before) > 0 && before[len(before)-1].kind == operator)
+	return scanWord(text, len(before) > 0 && before[len(before)-1].precedesValue())
 }
+
+func (t token) precedesValue() bool { return t.kind == operator || t.kind == symbol && t.text == "," }
 
 // scanWord reads a bare word. As a value it may be a time, which has colons; as a field name it may not.
 func scanWord(text string, isValue bool) (t token, width int, err error) {

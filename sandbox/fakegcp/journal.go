@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/logging/apiv2/loggingpb"
+	"cloud.google.com/go/monitoring/apiv3/v2/monitoringpb"
 	"cloud.google.com/go/run/apiv2/runpb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -53,7 +54,7 @@ func (c *Cloud) isDenied(permission string) bool {
 func (c *Cloud) denied(permission string) bool { return slices.Contains(c.cfg.Denied, permission) }
 
 // requires names the permission without which a call is refused, as in https://cloud.google.com/run/docs/reference/iam/permissions
-// and https://cloud.google.com/logging/docs/access-control.
+// https://cloud.google.com/logging/docs/access-control and https://cloud.google.com/monitoring/access-control.
 func requires(method string) string {
 	return map[string]string{
 		"GetService": "run.services.get", "ListServices": "run.services.list", "UpdateService": "run.services.update",
@@ -62,6 +63,7 @@ func requires(method string) string {
 		"GetExecution": "run.executions.get", "ListExecutions": "run.executions.list", "CancelExecution": "run.executions.cancel",
 		"GetOperation": "run.operations.get", "ListOperations": "run.operations.list", "DeleteOperation": "run.operations.delete",
 		"ListLogEntries": "logging.logEntries.list", "TailLogEntries": "logging.logEntries.list",
+		"ListTimeSeries": "monitoring.timeSeries.list",
 	}[method]
 }
 
@@ -142,6 +144,8 @@ func summary(method string, m proto.Message) string {
 		return fmt.Sprintf("list %s, page of %d", req.GetFilter(), req.GetPageSize())
 	case *loggingpb.TailLogEntriesRequest:
 		return fmt.Sprintf("tail %s, buffered for %v", req.GetFilter(), bufferWindow(req))
+	case *monitoringpb.ListTimeSeriesRequest:
+		return "list " + req.GetFilter()
 	case interface{ GetName() string }:
 		return method + " " + lastPart(req.GetName())
 	case interface{ GetParent() string }:

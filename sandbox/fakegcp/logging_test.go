@@ -274,3 +274,20 @@ func BenchmarkHistory(b *testing.B) {
 		cloud.Close()
 	}
 }
+
+// A sample is the same entries each time, about so many of all.
+func TestSampleOfEntries(t *testing.T) {
+	inBubble(t, func(c *fakegcp.Config) { c.LogQuota = -1 }, func(t *testing.T, w *world) {
+		until := ` timestamp<"` + time.Now().Format(time.RFC3339Nano) + `"`
+		time.Sleep(3 * time.Second)
+		all := w.entries(requestsOf(stable) + until)
+		quarter := w.entries(requestsOf(stable) + until + " sample(insertId, 0.25)")
+		if n := len(all) / 4; len(quarter) < n*95/100 || len(quarter) > n*105/100 {
+			t.Errorf("%d of %d entries in a quarter", len(quarter), len(all))
+		}
+		again := w.entriesBy(100, requestsOf(stable)+until+" sample(insertId, 0.25)")
+		if len(again) != len(quarter) || again[0].GetInsertId() != quarter[0].GetInsertId() {
+			t.Error("the sample is another one when it is asked for again")
+		}
+	})
+}

@@ -35,6 +35,15 @@ type Behavior struct {
 	Stuck         bool          `json:",omitempty"` // the revision neither becomes ready nor fails, ever
 	CrashAfter    time.Duration `json:",omitempty"` // from being ready until the container exits for good: 503 from then on
 
+	// How requests fail and how long they take. Errors come evenly at ErrorRate, except as these say; the times
+	// count from the first request that users' traffic brings the revision.
+	ErrorsAfter  time.Duration `json:",omitempty"` // none fails before
+	ErrorsUntil  time.Duration `json:",omitempty"` // none fails from then on; 0: no end
+	ErrorBursts  time.Duration `json:",omitempty"` // all errors come in bursts that long, in which every request fails
+	ErrorLatency time.Duration `json:",omitempty"` // of a failing request; as of the others if left out
+	SlowShare    float64       `json:",omitempty"` // share of requests that take SlowLatency, 0 to 1
+	SlowLatency  time.Duration `json:",omitempty"`
+
 	// Jobs says how the image runs as a job: the key is looked for in the space-separated command and
 	// arguments, the longest match counts, "" is for the rest. Without a match the job succeeds.
 	Jobs map[string]JobBehavior

@@ -3,7 +3,6 @@ package fakegcp
 import (
 	"cmp"
 	"context"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -36,9 +35,10 @@ type revision struct {
 	crashed  bool   // it was ready once, and answers nothing any more
 
 	rate     float64 // error rate set by Traffic; negative: the image's own
-	credit   float64 // carries the fraction of an error to the next request
+	pattern  pattern
 	requests int64
 	errors   int64
+	points   points // what Cloud Monitoring knows
 }
 
 type outcome int
@@ -71,7 +71,8 @@ func (c *Cloud) newRevision(svc *service, name string, template *runpb.RevisionT
 	}
 	rev := &revision{
 		name: name, service: svc, proto: p, behavior: behavior, missing: !found, rate: -1,
-		credit: float64(c.hash(name)%1000) / 1000,
+		pattern: newPattern(float64(c.hash(name)%1000) / 1000),
+		points:  points{},
 		source: &source{kind: "cloud_run_revision", labels: map[string]string{
 			"service_name": svc.name, "revision_name": name, "configuration_name": svc.name,
 			"location": c.cfg.Region, "project_id": c.cfg.Project,
@@ -266,39 +267,6 @@ func (c *Cloud) crashLater(r *revision) {
 		r.crashed = true
 		c.logExit(r, now)
 	})
-}
-
-// errorStatus is how a failing request is answered.
-func (r *revision) errorStatus() int32 {
-	if r.crashed {
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
-}
-
-// errorRate is the share of requests that fail now.
-func (r *revision) errorRate() float64 {
-	if r.crashed {
-		return 1
-	}
-	if r.rate >= 0 {
-		return r.rate
-	}
-	return r.behavior.ErrorRate
-}
-
-// countRequest says whether the next request fails. After n requests at one rate the failures are n·rate,
-// give or take one: the fraction is carried from request to request.
-func (r *revision) countRequest() (fails bool) {
-	const rounding = 1e-9
-	r.requests++
-	r.credit += r.errorRate()
-	if r.credit < 1-rounding {
-		return false
-	}
-	r.credit--
-	r.errors++
-	return true
 }
 
 type revisionsServer struct {

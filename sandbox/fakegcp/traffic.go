@@ -11,7 +11,6 @@ import (
 
 const (
 	historySpan   = 15 * time.Minute
-	usualLatency  = 80 * time.Millisecond
 	shortestLag   = 300 * time.Millisecond // from a request's end to its log entry's receipt
 	longestLag    = 1500 * time.Millisecond
 	unauthorized1 = 50 // one login in this many is answered 401
@@ -89,6 +88,7 @@ func (c *Cloud) tick(now time.Time) {
 		svc.catchUp(now)
 	}
 	c.logs.prune(now)
+	c.prunePoints(now)
 }
 
 // catchUp generates the traffic that has come in since the last time.
@@ -146,13 +146,17 @@ var agents = [...]string{
 
 // simulate writes the log of one request that rev answered.
 func (s *service) simulate(rev *revision, start time.Time) {
+	rev.pattern.begin(start)
 	call := calls[s.rand.IntN(len(calls))]
 	req := &request{
 		method: call.method, url: s.endpoint.base + call.path, agent: agents[s.rand.IntN(len(agents))],
 		remote: fmt.Sprintf("203.0.113.%d", 1+s.rand.IntN(254)), status: 200, size: int64(200 + s.rand.IntN(1800)),
 		latency: rev.requestLatency(s.rand),
 	}
-	fails := rev.countRequest()
+	fails := rev.countRequest(start)
+	if took := rev.unusualLatency(fails); took > 0 {
+		req.latency = took
+	}
 	switch {
 	case fails:
 		req.status = rev.errorStatus()
@@ -164,22 +168,10 @@ func (s *service) simulate(rev *revision, start time.Time) {
 	s.record(rev, req, start, s.rand)
 }
 
-// requestLatency spreads around the image's median, from half of it to twice.
-func (r *revision) requestLatency(rnd *rand.Rand) time.Duration {
-	median := r.behavior.Latency
-	if median <= 0 {
-		median = usualLatency
-	}
-	u := rnd.Float64()
-	if u < 0.5 {
-		return time.Duration(float64(median) * (0.5 + u))
-	}
-	return time.Duration(float64(median) * 2 * u)
-}
-
-// record writes a request's entry and, if it failed with an exception, the traceback.
+// record counts a request, and writes its entry and, if it failed with an exception, the traceback.
 func (s *service) record(rev *revision, req *request, start time.Time, rnd *rand.Rand) {
 	end := start.Add(req.latency)
+	rev.points.add(end, req)
 	trace := rnd.Uint64() | 1
 	s.cloud.write(&record{
 		at: start.UnixNano(), received: end.Add(lag(rnd)).UnixNano(), log: requestsLog, source: rev.source,

@@ -41,6 +41,9 @@ func TestFaultsThatMakeNoSense(t *testing.T) {
 		"a crash after no time":         {Kind: fakegcp.FaultCrash, Method: "UpdateService"},
 		"a clock that is right":         {Kind: fakegcp.FaultSkew, Method: "Log"},
 		"late by less than nothing":     {Kind: fakegcp.FaultLate, Method: "Log", Seconds: -1},
+		"lost calls":                    {Kind: fakegcp.FaultLost, Method: "GetService"},
+		"only some calls":               {Kind: fakegcp.FaultDrop, Method: "GetService", Only: fakegcp.OnlyErrors},
+		"only what nobody knows":        {Kind: fakegcp.FaultLost, Method: "Log", Only: "warnings"},
 		"lognormal with negative sigma": {Kind: fakegcp.FaultLatency, Seconds: 1, Distribution: fakegcp.Lognormal, Sigma: -1},
 	} {
 		if err := cloud.Fault(f); err == nil {
@@ -48,7 +51,7 @@ func TestFaultsThatMakeNoSense(t *testing.T) {
 		}
 	}
 	err := cloud.Fault(fakegcp.Fault{Kind: "fire"})
-	for _, kind := range []string{"error", "429", "latency", "drop", "half_open", "truncated", "bad_token", "crash_after_ready", "duplicate", "late", "skew", "never_ends"} {
+	for _, kind := range []string{"error", "429", "latency", "drop", "half_open", "truncated", "bad_token", "crash_after_ready", "duplicate", "late", "skew", "lost", "never_ends"} {
 		if !strings.Contains(err.Error(), kind) {
 			t.Errorf("%v does not name %s", err, kind)
 		}

@@ -5,9 +5,11 @@ import "time"
 // write stores a log entry, as the faults of the method "Log" have it, and hands it to who tails the log. The
 // caller holds the lock.
 func (c *Cloud) write(r *record) {
-	twice := c.disturb(r)
-	c.store(r)
-	if !twice {
+	met := c.disturb(r)
+	if met != FaultLost {
+		c.store(r)
+	}
+	if met != FaultDuplicate {
 		return
 	}
 	twin := *r
@@ -23,11 +25,11 @@ func (c *Cloud) store(r *record) {
 	}
 }
 
-// disturb changes a record as a fault says, and reports whether it is to come twice.
-func (c *Cloud) disturb(r *record) (twice bool) {
-	f := c.take(logMethod, false)
+// disturb changes a record as a fault says, and returns the fault's kind; "" without one.
+func (c *Cloud) disturb(r *record) (kind string) {
+	f := c.take(logMethod, false, r)
 	if f == nil {
-		return false
+		return ""
 	}
 	switch f.Kind {
 	case FaultLate:
@@ -35,5 +37,5 @@ func (c *Cloud) disturb(r *record) (twice bool) {
 	case FaultSkew:
 		r.at += int64(f.Seconds * float64(time.Second))
 	}
-	return f.Kind == FaultDuplicate
+	return f.Kind
 }
