@@ -1,5 +1,5 @@
 // Package gcp carries a rollout's decisions out on Google Cloud: revisions and traffic of Cloud Run
-// services, runs of Cloud Run jobs, images in a registry, and the request logs that gates count.
+// services, runs of Cloud Run jobs, images in a registry, and the request logs and metrics that gates count.
 package gcp
 
 import (
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	logging "cloud.google.com/go/logging/apiv2"
+	monitoring "cloud.google.com/go/monitoring/apiv3/v2"
 	run "cloud.google.com/go/run/apiv2"
 	"cloud.google.com/go/run/apiv2/runpb"
 	"github.com/googleapis/gax-go/v2"
@@ -27,13 +28,15 @@ const (
 	callTime = 10 * time.Second // of one call
 	listTime = 20 * time.Second // of one listing, all its pages
 
-	readLogs = "https://www.googleapis.com/auth/logging.read" // the client's default asks for the admin's scope
+	// The clients' defaults ask for more than reading.
+	readLogs    = "https://www.googleapis.com/auth/logging.read"
+	readMetrics = "https://www.googleapis.com/auth/monitoring.read"
 )
 
 // Config says where Google Cloud is. The zero value is the real one, with application default
 // credentials.
 type Config struct {
-	Endpoint string // host:port of a local stand-in for Cloud Run and Logging, spoken to in the clear; "" is Google
+	Endpoint string // host:port of a local stand-in for Cloud Run, Logging and Monitoring, spoken to in the clear; "" is Google
 	Registry string // host:port of a local stand-in for every image registry, plain HTTP, anonymous; "" is the real ones
 	// Dial opens the connections to Endpoint and Registry; nil uses the network.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -48,6 +51,7 @@ type Cloud struct {
 	jobs       *run.JobsClient
 	executions *run.ExecutionsClient
 	logs       *logging.Client
+	metrics    *monitoring.MetricClient
 	registry   *registry
 	tallies    tallies
 	log        *slog.Logger
@@ -90,7 +94,7 @@ func (c *Cloud) Actions() map[plan.Kind]rollout.Action {
 }
 
 func (c *Cloud) connect(ctx context.Context, cfg Config) error {
-	runOptions, logOptions, err := c.options(cfg)
+	options, err := c.options(cfg)
 	if err != nil {
 		return err
 	}
@@ -100,34 +104,43 @@ func (c *Cloud) connect(ctx context.Context, cfg Config) error {
 			c.closers = append(c.closers, closer)
 		}
 	}
-	if c.services, err = run.NewServicesClient(ctx, runOptions...); err != nil {
+	if c.services, err = run.NewServicesClient(ctx, options()...); err != nil {
 		return err
 	}
 	keep(c.services.Close)
-	if c.revisions, err = run.NewRevisionsClient(ctx, runOptions...); err != nil {
+	if c.revisions, err = run.NewRevisionsClient(ctx, options()...); err != nil {
 		return err
 	}
 	keep(c.revisions.Close)
-	if c.jobs, err = run.NewJobsClient(ctx, runOptions...); err != nil {
+	if c.jobs, err = run.NewJobsClient(ctx, options()...); err != nil {
 		return err
 	}
 	keep(c.jobs.Close)
-	if c.executions, err = run.NewExecutionsClient(ctx, runOptions...); err != nil {
+	if c.executions, err = run.NewExecutionsClient(ctx, options()...); err != nil {
 		return err
 	}
 	keep(c.executions.Close)
-	if c.logs, err = logging.NewClient(ctx, logOptions...); err != nil {
+	if c.logs, err = logging.NewClient(ctx, options(readLogs)...); err != nil {
 		return err
 	}
 	keep(c.logs.Close)
+	if c.metrics, err = monitoring.NewMetricClient(ctx, options(readMetrics)...); err != nil {
+		return err
+	}
+	keep(c.metrics.Close)
 	return nil
 }
 
-// options returns the clients' options: Google with its credentials, or one connection in the clear
-// to the endpoint of cfg that all clients share.
-func (c *Cloud) options(cfg Config) (forRun, forLogs []option.ClientOption, err error) {
+// options returns what a client's options are, given the scopes that it needs (none: its default ones):
+// Google with its credentials, or one connection in the clear to the endpoint of cfg that all clients share.
+func (c *Cloud) options(cfg Config) (func(scopes ...string) []option.ClientOption, error) {
 	if cfg.Endpoint == "" {
-		return nil, []option.ClientOption{option.WithScopes(readLogs)}, nil
+		return func(scopes ...string) []option.ClientOption {
+			if len(scopes) == 0 {
+				return nil
+			}
+			return []option.ClientOption{option.WithScopes(scopes...)}
+		}, nil
 	}
 	dial := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
 	if cfg.Dial != nil {
@@ -137,11 +150,12 @@ func (c *Cloud) options(cfg Config) (forRun, forLogs []option.ClientOption, err 
 	}
 	conn, err := grpc.NewClient("passthrough:///"+cfg.Endpoint, dial...)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	c.closers = append(c.closers, conn.Close)
-	shared := []option.ClientOption{option.WithGRPCConn(conn), option.WithoutAuthentication()}
-	return shared, shared, nil
+	return func(...string) []option.ClientOption {
+		return []option.ClientOption{option.WithGRPCConn(conn), option.WithoutAuthentication()}
+	}, nil
 }
 
 // call makes one call with a deadline of its own: Google's clients repeat reads for as long as the

@@ -40,6 +40,13 @@ func logsSubject(project string) subject {
 	}
 }
 
+func metricsSubject(project string) subject {
+	return subject{
+		what: "the metrics of " + project, project: project,
+		role: "roles/monitoring.viewer", grant: grantProject(project, "roles/monitoring.viewer"),
+	}
+}
+
 func place(s rollout.Service, name string) string {
 	return fmt.Sprintf("%s in %s, %s", name, s.Project, s.Region)
 }

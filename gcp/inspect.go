@@ -21,7 +21,7 @@ const (
 )
 
 // Inspect implements rollout.Inspector. A baseline that cannot be read is a Problem in the answer,
-// not an error: a service may be rolled out without one. Nobody repeats an Inspect, so that every
+// not an error: a service may be rolled out without one. It also chooses where numbers come from. Nobody repeats an Inspect, so that every
 // error is final and says so.
 func (c *Cloud) Inspect(ctx context.Context, p plan.Service, what string, now time.Time) (rollout.Service, error) {
 	var image rollout.Image
@@ -43,7 +43,7 @@ func (c *Cloud) Inspect(ctx context.Context, p plan.Service, what string, now ti
 		return rollout.Service{}, final(ctx, err, serviceSubject(inspected(p)))
 	}
 	s.Image = image
-	s.Baseline = c.baseline(ctx, s, now)
+	c.chooseSource(ctx, &s, now)
 	return s, nil
 }
 

@@ -6,8 +6,11 @@ import (
 	"slipway/rollout"
 )
 
-// Requests implements rollout.RequestLog.
+// Requests implements rollout.RequestLog. What it answers from says q.Service.Source.
 func (c *Cloud) Requests(ctx context.Context, q rollout.Query) (rollout.Requests, error) {
+	if q.Service.Source == rollout.FromMetrics {
+		return c.requestsFromMetrics(ctx, q)
+	}
 	return c.requestsFromLogs(ctx, q)
 }
 

@@ -1,0 +1,171 @@
+package gcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"cloud.google.com/go/monitoring/apiv3/v2/monitoringpb"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/api/iterator"
+	"google.golang.org/genproto/googleapis/api/distribution"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"slipway/rollout"
+)
+
+// Cloud Run's metrics (https://cloud.google.com/monitoring/api/metrics_gcp, run): a point a minute, which
+// can be read up to three minutes later.
+const (
+	requestCount     = "run.googleapis.com/request_count"
+	requestLatencies = "run.googleapis.com/request_latencies"
+
+	metricsEvery = time.Minute
+	metricsLag   = 180 * time.Second
+	pointsPage   = 10_000
+)
+
+// requestsFromMetrics counts by the minute, from the first whole one at or after q.Since. It leaves out
+// minutes that are not over for as long as points may take to show, so that its watermark is three to four
+// minutes behind.
+//
+// Metrics know less than logs. A request is counted in the minute in which it ended. Neither Slipway's own
+// requests nor ignored paths can be told from users': Probes is nil and q.Ignore has no effect. Requests that
+// reached no container, because no instance was free or nobody was allowed in, are not there at all.
+func (c *Cloud) requestsFromMetrics(ctx context.Context, q rollout.Query) (rollout.Requests, error) {
+	now := time.Now().UTC()
+	w := minutes{from: roundUp(q.Since), until: now.Truncate(metricsEvery), slots: map[int64]*rollout.Slot{}}
+	r := rollout.Requests{Every: metricsEvery, Source: rollout.FromMetrics, Query: metricFilter(requestCount, q.Service, q.Revision)}
+	if !w.from.Before(w.until) {
+		return r, nil
+	}
+	classes := map[int64][]*distribution.Distribution{}
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		return c.series(ctx, q.Service.Project, r.Query, w, w.count)
+	})
+	if q.Slow > 0 {
+		both.Go(func() error {
+			filter := metricFilter(requestLatencies, q.Service, q.Revision)
+			return c.series(ctx, q.Service.Project, filter, w, func(at int64, s *monitoringpb.TimeSeries, v *monitoringpb.TypedValue) {
+				classes[at] = append(classes[at], v.GetDistributionValue())
+			})
+		})
+	}
+	if err := both.Wait(); err != nil {
+		return rollout.Requests{}, err
+	}
+	closed := now.Add(-metricsLag).Truncate(metricsEvery)
+	for at, slot := range w.slots {
+		if q.Slow > 0 {
+			judgeLatencies(slot, classes[at], q.Slow)
+		}
+		end := slot.At.Add(metricsEvery)
+		if arrived := earlier(end, closed); arrived.After(r.Watermark) {
+			r.Watermark = arrived
+		}
+		if !end.After(closed) {
+			r.Slots = append(r.Slots, *slot)
+		}
+	}
+	slices.SortFunc(r.Slots, func(a, b rollout.Slot) int { return a.At.Compare(b.At) })
+	return r, nil
+}
+
+// minutes are the requests that ended in [from, until), which are whole minutes, by the Unix time of the
+// minute's beginning.
+type minutes struct {
+	from, until time.Time
+	slots       map[int64]*rollout.Slot
+}
+
+func (m minutes) count(at int64, s *monitoringpb.TimeSeries, v *monitoringpb.TypedValue) {
+	slot := m.slots[at]
+	if slot == nil {
+		slot = &rollout.Slot{At: time.Unix(at, 0).UTC()}
+		m.slots[at] = slot
+	}
+	slot.Requests += v.GetInt64Value()
+	if s.GetMetric().GetLabels()["response_code_class"] == "5xx" {
+		slot.Errors += v.GetInt64Value()
+	}
+}
+
+// series hands the points of the window to each, by the Unix time at which their minute begins. A minute has
+// a point in each series: one for each status and route.
+func (c *Cloud) series(
+	ctx context.Context, project, filter string, w minutes,
+	each func(at int64, s *monitoringpb.TimeSeries, v *monitoringpb.TypedValue),
+) error {
+	ctx, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
+	list := c.metrics.ListTimeSeries(ctx, &monitoringpb.ListTimeSeriesRequest{
+		Name: "projects/" + project, Filter: filter, PageSize: pointsPage,
+		Interval: &monitoringpb.TimeInterval{StartTime: timestamppb.New(w.from), EndTime: timestamppb.New(w.until)},
+		Aggregation: &monitoringpb.Aggregation{
+			AlignmentPeriod: durationpb.New(metricsEvery), PerSeriesAligner: monitoringpb.Aggregation_ALIGN_DELTA,
+		},
+	})
+	for {
+		s, err := list.Next()
+		if errors.Is(err, iterator.Done) {
+			return nil
+		}
+		if err != nil {
+			return explain(err, metricsSubject(project))
+		}
+		for _, p := range s.GetPoints() {
+			if at := p.GetInterval().GetEndTime().AsTime().Add(-metricsEvery); !at.Before(w.from) {
+				each(at.Unix(), s, p.GetValue())
+			}
+		}
+	}
+}
+
+// judgeLatencies says how many requests of a slot were slow. What no distribution tells of is unclear.
+func judgeLatencies(slot *rollout.Slot, all []*distribution.Distribution, limit time.Duration) {
+	var known int64
+	for _, d := range all {
+		known += d.GetCount()
+		slow, unclear := slowOf(d, float64(limit)/float64(time.Millisecond))
+		slot.Slow += slow
+		slot.Unclear += unclear
+	}
+	slot.Unclear += max(0, slot.Requests-known)
+}
+
+// slowOf counts, in a distribution of milliseconds, the requests in classes above the limit, and those in
+// the class that the limit lies in.
+func slowOf(d *distribution.Distribution, limit float64) (slow, unclear int64) {
+	for i, n := range d.GetBucketCounts() {
+		low, high := classBounds(d.GetBucketOptions(), i)
+		switch {
+		case low >= limit:
+			slow += n
+		case high > limit:
+			unclear += n
+		}
+	}
+	return slow, unclear
+}
+
+// metricFilter selects a metric of one revision (https://cloud.google.com/monitoring/api/v3/filters).
+func metricFilter(metric string, s rollout.Service, revision string) string {
+	return fmt.Sprintf(`metric.type=%s AND resource.type="cloud_run_revision" AND resource.labels.service_name=%s`+
+		` AND resource.labels.location=%s AND resource.labels.revision_name=%s`,
+		quote(metric), quote(s.CloudRun), quote(s.Region), quote(revision))
+}
+
+func roundUp(t time.Time) time.Time {
+	return t.UTC().Add(metricsEvery - time.Nanosecond).Truncate(metricsEvery)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
