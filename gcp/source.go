@@ -16,11 +16,11 @@ import (
 // says it sooner, unless it cannot be counted or does not hold all.
 
 const (
-	mostFromLogs  = 500.0 // requests/s: entries.list gives 1,000 entries a call, 60 calls a minute (https://cloud.google.com/logging/quotas)
-	leastLogged   = 0.9   // share of the requests that a whole log shows: the edges of a window are not sharp
-	leastToTell   = 50    // requests, with fewer of which nothing is concluded
-	enoughToTell  = 500   // requests, with which no further minute is looked at
-	mostCompared  = 900   // log entries read for the comparison, one page; of more requests, a sample is
+	mostFromLogs  = 500.0     // requests/s: entries.list gives 1,000 entries a call, 60 calls a minute (https://cloud.google.com/logging/quotas)
+	leastLogged   = 0.9       // share of the requests that a whole log shows: the edges of a window are not sharp
+	leastToTell   = 50        // requests, with fewer of which nothing is concluded
+	enoughToTell  = 500       // requests, with which no further minute is looked at
+	mostCompared  = 900       // log entries read for the comparison, one page; of more requests, a sample is
 	longestToLive = time.Hour // of a request (https://cloud.google.com/run/docs/configuring/request-timeout)
 )
 

@@ -63,9 +63,9 @@ type tally struct {
 
 	listing chan struct{} // full while entries are listed, so that two callers do not list the same
 	since   time.Time
-	from    time.Time            // entries received earlier are counted
-	seen    map[string]time.Time // insertId → when it was received, of those received since from
-	newest  time.Time            // when the newest entry was received
+	from    time.Time        // entries received earlier are counted
+	seen    map[string]int64 // insertId → when it was received, in Unix nanoseconds, of those received since from
+	newest  int64            // when the newest entry was received, in Unix nanoseconds; 0: none was
 
 	slow          time.Duration
 	ignore        []string
@@ -87,7 +87,7 @@ func newTally(q rollout.Query) *tally {
 
 // newLineTally counts lines that contain match.
 func newLineTally(since time.Time, match string) *tally {
-	return &tally{listing: make(chan struct{}, 1), match: match, since: since, from: since, seen: map[string]time.Time{}}
+	return &tally{listing: make(chan struct{}, 1), match: match, since: since, from: since, seen: map[string]int64{}}
 }
 
 // take waits until nobody else lists entries, at most as long as the caller may.
@@ -106,11 +106,9 @@ func (t *tally) add(e *loggingpb.LogEntry) {
 	if _, counted := t.seen[e.GetInsertId()]; counted {
 		return
 	}
-	received := e.GetReceiveTimestamp().AsTime()
+	received := e.GetReceiveTimestamp().GetSeconds()*int64(time.Second) + int64(e.GetReceiveTimestamp().GetNanos())
 	t.seen[e.GetInsertId()] = received
-	if received.After(t.newest) {
-		t.newest = received
-	}
+	t.newest = max(t.newest, received)
 	if request := e.GetHttpRequest(); request != nil {
 		t.addRequest(request, e.GetTimestamp().GetSeconds())
 		return
@@ -135,20 +133,23 @@ func (t *tally) addRequest(request *logtypepb.HttpRequest, second int64) {
 
 // advance moves the window on after a listing that came to its end.
 func (t *tally) advance() {
-	if from := t.newest.Add(-overlap); from.After(t.from) {
+	if from := time.Unix(0, t.newest).UTC().Add(-overlap); from.After(t.from) {
 		t.from = from
 	}
+	from := t.from.UnixNano()
 	for id, received := range t.seen {
-		if received.Before(t.from) {
+		if received < from {
 			delete(t.seen, id)
 		}
 	}
 }
 
 func (t *tally) requests() rollout.Requests {
-	return rollout.Requests{
-		Slots: t.users.sorted(), Probes: t.probes.sorted(), Every: time.Second, Watermark: t.newest, Source: rollout.FromLogs,
+	r := rollout.Requests{Slots: t.users.sorted(), Probes: t.probes.sorted(), Every: time.Second, Source: rollout.FromLogs}
+	if t.newest > 0 {
+		r.Watermark = time.Unix(0, t.newest).UTC()
 	}
+	return r
 }
 
 // slots are requests by the second, since 1970, in which they started.
@@ -202,16 +203,17 @@ func ignored(paths []string, url string) bool {
 // pathOf is the path of a URL as Cloud Run logs it, "https://host/path?query", without parsing the rest
 // of it: a log has a million of them. The root's path is "/", written or not.
 func pathOf(url string) string {
-	if _, after, ok := strings.Cut(url, "://"); ok {
-		url = after
-		if i := strings.IndexAny(url, "/?#"); i >= 0 {
-			url = url[i:]
-		} else {
-			url = ""
-		}
+	if scheme := strings.Index(url, "://"); scheme >= 0 {
+		url = url[scheme+len("://"):]
+		url = url[len(upTo(url, '/')):]
 	}
-	if i := strings.IndexAny(url, "?#"); i >= 0 {
-		url = url[:i]
+	return cmp.Or(upTo(url, '?'), "/")
+}
+
+// upTo is what comes before a byte; all of s, if it is not there.
+func upTo(s string, b byte) string {
+	if i := strings.IndexByte(s, b); i >= 0 {
+		return s[:i]
 	}
-	return cmp.Or(url, "/")
+	return s
 }

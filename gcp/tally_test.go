@@ -1,0 +1,136 @@
+package gcp
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/logging/apiv2/loggingpb"
+	logtypepb "google.golang.org/genproto/googleapis/logging/type"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"slipway/rollout"
+	"slipway/sandbox/fakegcp"
+)
+
+// Requests that are logged long after they started, as failing ones often are, are counted in the second of
+// their start, however often the log was read before they came.
+func TestLateEntriesAreCountedWhereTheyBelong(t *testing.T) {
+	for _, late := range []time.Duration{30 * time.Second, 2 * time.Minute} {
+		t.Run(late.String(), func(t *testing.T) {
+			inWorld(t, fakegcp.Behavior{}, func(ctx context.Context, w *world) {
+				must(t, w.fake.Fault(fakegcp.Fault{Method: "Log", Kind: fakegcp.FaultLate, Only: fakegcp.OnlyErrors, Seconds: late.Seconds(), Count: -1}))
+				since := time.Now()
+				ask := func(since time.Time) []rollout.Slot {
+					got, err := patiently(func() (rollout.Requests, error) { return w.cloud.Requests(ctx, w.query(since)) })
+					must(t, err)
+					return got.Slots
+				}
+				time.Sleep(20 * time.Second)
+				if _, errs := sum(rollout.Requests{Slots: ask(since)}, time.Now()); errs != 0 {
+					t.Fatalf("%d errors are there already", errs)
+				}
+				for range 18 {
+					time.Sleep(10 * time.Second)
+					ask(since)
+				}
+				closed := time.Now().Add(-late - 5*time.Second)
+				inPieces, atOnce := before(ask(since), closed), before(ask(since.Add(time.Nanosecond)), closed)
+				if !slices.Equal(inPieces, atOnce) {
+					t.Error("counted in pieces the slots differ from those counted at once")
+				}
+				requests, errs := sum(rollout.Requests{Slots: inPieces}, closed)
+				if rate := float64(errs) / float64(requests); requests < 1000 || rate < 0.71 || rate > 0.73 {
+					t.Errorf("%d errors of %d requests, want 72%%", errs, requests)
+				}
+			})
+		})
+	}
+}
+
+// before are the slots from the second one on (the first is cut by when the count began) to a time.
+func before(slots []rollout.Slot, until time.Time) []rollout.Slot {
+	return slices.DeleteFunc(slices.Clone(slots[1:]), func(s rollout.Slot) bool { return !s.At.Before(until) })
+}
+
+// What a tally keeps does not grow with the traffic.
+func TestTallyIsFlat(t *testing.T) {
+	tally := newTally(rollout.Query{})
+	for _, page := range busy(200_000, 0) {
+		for _, e := range page {
+			tally.add(e)
+		}
+		tally.advance()
+	}
+	if kept, most := len(tally.seen), perSecond*int((overlap+time.Second)/time.Second); kept > most {
+		t.Errorf("%d identifiers are kept, want at most %d", kept, most)
+	}
+	if got := len(tally.users); got != 200_000/perSecond {
+		t.Errorf("%d slots", got)
+	}
+}
+
+const (
+	perSecond = 500 // the most that is counted from a log
+	pageOf    = 12_500
+)
+
+// busy is n entries of a busy log, in listings as a gate makes them; of each the first `again` come twice.
+func busy(n, again int) [][]*loggingpb.LogEntry {
+	began := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	var pages [][]*loggingpb.LogEntry
+	for i := range n {
+		if i%pageOf == 0 {
+			var page []*loggingpb.LogEntry
+			if i > 0 {
+				last := pages[len(pages)-1]
+				page = append(page, last[len(last)-again:]...)
+			}
+			pages = append(pages, page)
+		}
+		at := began.Add(time.Duration(i) * time.Second / perSecond)
+		e := &loggingpb.LogEntry{
+			InsertId: fmt.Sprintf("%016x%08x", i, uint32(i*2654435761)), Timestamp: timestamppb.New(at),
+			ReceiveTimestamp: timestamppb.New(at.Add(time.Duration(300+i%1200) * time.Millisecond)),
+			HttpRequest: &logtypepb.HttpRequest{
+				RequestMethod: "POST", RequestUrl: "https://netra-backend-staging-1234567890.us-central1.run.app/api/chat?session=1",
+				UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", Status: 200,
+				Latency: durationpb.New(time.Duration(40+i%80) * time.Millisecond),
+			},
+		}
+		if i%50 == 0 {
+			e.HttpRequest.Status = 500
+		}
+		pages[len(pages)-1] = append(pages[len(pages)-1], e)
+	}
+	return pages
+}
+
+// BenchmarkTally counts a million entries as gates read them: in listings of ten seconds and the overlap, of
+// which three in five were seen before.
+func BenchmarkTally(b *testing.B) {
+	const entries = 1_000_000
+	pages := busy(entries, int(overlap/time.Second)*perSecond)
+	read := 0
+	for _, page := range pages {
+		read += len(page)
+	}
+	q := rollout.Query{Slow: 100 * time.Millisecond, Ignore: []string{"/health", "/internal/*"}}
+	b.ResetTimer()
+	for b.Loop() {
+		tally := newTally(q)
+		for _, page := range pages {
+			for _, e := range page {
+				tally.add(e)
+			}
+			tally.advance()
+		}
+		if got := tally.requests(); len(got.Slots) != entries/perSecond || got.Slots[0].Requests != perSecond {
+			b.Fatalf("%d slots", len(got.Slots))
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(read), "ns/entry")
+}
