@@ -89,11 +89,14 @@ func (g *Gate) Judge(c Counts) Evidence {
 	switch {
 	case e.EPass >= g.passNeeds:
 		e.Verdict = Pass
-	case e.EFail >= g.failing && c.Requests >= failMinRequests && c.Errors >= failMinErrors:
+	case e.EFail >= g.failing && enoughToFail(c):
 		e.Verdict = Fail
 	}
 	return e
 }
+
+// enoughToFail is the guard of a FAIL.
+func enoughToFail(c Counts) bool { return c.Requests >= failMinRequests && c.Errors >= failMinErrors }
 
 func (g *Gate) ready() bool { return g.passNeeds > 0 && g.failing > 0 }
 
@@ -112,22 +115,29 @@ func (g *Gate) AtMost(c Counts) float64 {
 	if !g.ready() || !c.usable() || successes == 0 {
 		return 1
 	}
-	passed := g.passes(c)
-	lo, hi := lowestLogit(errors, successes), float64(logitEnd)
-	if limit := math.Log(g.Limit) - math.Log1p(-g.Limit); passed {
-		hi = limit
-	} else {
-		lo = max(lo, limit)
-	}
-	root := bisect(lo, hi, func(logit float64) bool {
-		at := passMixture(math.Exp(logit))
+	return invert(g.Limit, g.passes(c), lowestLogit(errors, successes), func(odds float64) bool {
+		at := passMixture(odds)
 		return at.log(errors, successes) >= g.passNeeds
 	})
+}
+
+// invert is the limit at which a test would just pass, given whether it passes
+// at limit: on that side of limit lies the answer, whatever rounding does. lowest
+// is a logit below the root, and passes tells whether the test passes at a limit
+// with these odds; it must be monotone, false then true.
+func invert(limit float64, passed bool, lowest float64, passes func(odds float64) bool) float64 {
+	lo, hi := lowest, float64(logitEnd)
+	if logit := math.Log(limit) - math.Log1p(-limit); passed {
+		hi = logit
+	} else {
+		lo = max(lo, logit)
+	}
+	root := bisect(lo, hi, func(logit float64) bool { return passes(math.Exp(logit)) })
 	bound := 1 / (1 + math.Exp(-root))
 	if passed {
-		return min(bound, g.Limit)
+		return min(bound, limit)
 	}
-	return max(bound, math.Nextafter(g.Limit, 1))
+	return max(bound, math.Nextafter(limit, 1))
 }
 
 // logitEnd is above the root of AtMost: e^40 to 1 is a rate that a float64
@@ -151,9 +161,14 @@ func (g *Gate) CleanNeeded(c Counts) int64 {
 		return math.MaxInt64
 	}
 	errors, successes := c.worst()
-	enough := func(more int64) bool {
+	return leastEnough(func(more int64) bool {
 		return g.pass.log(errors, successes+float64(more)) >= g.passNeeds
-	}
+	})
+}
+
+// leastEnough is the least number, from 0 to cleanSearchLimit, that is enough;
+// math.MaxInt64 if none is. More than enough has to be enough.
+func leastEnough(enough func(more int64) bool) int64 {
 	if !enough(cleanSearchLimit) {
 		return math.MaxInt64
 	}

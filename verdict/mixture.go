@@ -17,7 +17,7 @@ type mixture struct {
 func passMixture(odds float64) mixture {
 	var m mixture
 	for i := range gridPoints {
-		logShare := gridPoint(i, math.Log(1.0/50), math.Log(0.85))
+		logShare := logShareAt(i)
 		m.perError[i] = logShare
 		m.perSuccess[i] = math.Log1p(-math.Expm1(logShare) * odds)
 	}
@@ -29,26 +29,42 @@ func passMixture(odds float64) mixture {
 func failMixture(limit float64) mixture {
 	var m mixture
 	for i := range gridPoints {
-		logRatio := gridPoint(i, math.Log(1.2), math.Log(361))
+		logRatio := logRatioAt(i)
 		m.perSuccess[i] = -math.Log1p(math.Expm1(logRatio) * limit)
 		m.perError[i] = logRatio + m.perSuccess[i]
 	}
 	return m
 }
 
+// logShareAt is the logarithm of the i-th share q/L that PASS bets on, logRatioAt
+// that of the i-th odds ratio r that FAIL bets on.
+func logShareAt(i int) float64 { return gridPoint(i, math.Log(1.0/50), math.Log(0.85)) }
+func logRatioAt(i int) float64 { return gridPoint(i, math.Log(1.2), math.Log(361)) }
+
 // gridPoint is the midpoint of the i-th of gridPoints equal steps of [from, to].
 func gridPoint(i int, from, to float64) float64 {
 	return from + (float64(i)+0.5)/gridPoints*(to-from)
 }
 
-// log is the natural logarithm of the mean, by log-sum-exp: the terms span
-// hundreds of orders of magnitude.
+// log is the natural logarithm of the mixture.
 func (m *mixture) log(errors, successes float64) float64 {
 	var terms [gridPoints]float64
-	top := math.Inf(-1)
 	for i := range terms {
 		terms[i] = errors*m.perError[i] + successes*m.perSuccess[i]
-		top = max(top, terms[i])
+	}
+	return logMean(&terms)
+}
+
+// logMean is the natural logarithm of the mean of what terms are the logarithms
+// of, by log-sum-exp: they span hundreds of orders of magnitude. Terms of minus
+// infinity only are minus infinity.
+func logMean(terms *[gridPoints]float64) float64 {
+	top := math.Inf(-1)
+	for _, t := range terms {
+		top = max(top, t)
+	}
+	if math.IsInf(top, -1) {
+		return top
 	}
 	sum := 0.0
 	for _, t := range terms {
