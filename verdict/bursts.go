@@ -56,23 +56,52 @@ func failGain(limit, errors, successes, weight float64) float64 {
 	return ((1-limit)*errors - limit*successes) / weight
 }
 
-// process is an e-process over buckets: the logarithm of what each alternative has
-// made of its stake.
+// process is an e-process over buckets: what each alternative has made of its
+// stake, which is e^log times product.
 type process struct {
-	bets bets
-	logs [gridPoints]float64
+	bets     bets
+	logs     [gridPoints]float64
+	products [gridPoints]float64 // of the factors that were added last
+	added    int                 // since the products were folded into the logs
 }
 
+// foldEvery is how many factors are multiplied before a logarithm is taken, which
+// costs as much as all of them. A factor is from 1/361 to 1 + the odds of the limit
+// (see invert: at most e^40), so that so many stay far inside a float64.
+const foldEvery = 8
+
 func (p *process) add(gain float64) {
+	if p.added == 0 {
+		for i := range p.products {
+			p.products[i] = 1
+		}
+	}
 	for i, stake := range p.bets {
-		p.logs[i] += math.Log1p(stake * gain)
+		p.products[i] *= 1 + stake*gain
+	}
+	if p.added++; p.added == foldEvery {
+		p.fold()
 	}
 }
 
-func (p *process) log() float64 { return logMean(&p.logs) }
+func (p *process) fold() {
+	if p.added == 0 {
+		return
+	}
+	for i, product := range p.products {
+		p.logs[i] += math.Log(product)
+	}
+	p.added = 0
+}
+
+func (p *process) log() float64 {
+	p.fold()
+	return logMean(&p.logs)
+}
 
 // after is the logarithm once so many more buckets have won the same gain.
 func (p *process) after(buckets int64, gain float64) float64 {
+	p.fold()
 	terms := p.logs
 	for i, stake := range p.bets {
 		terms[i] += float64(buckets) * math.Log1p(stake*gain)

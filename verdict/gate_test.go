@@ -236,6 +236,24 @@ func TestAgainstExactArithmetic(t *testing.T) {
 	}
 }
 
+// TestAgainstExactArithmeticOfAnyCounts does so for random ones, up to ten million.
+func TestAgainstExactArithmeticOfAnyCounts(t *testing.T) {
+	for i := range uint64(150) {
+		r := seeded(300, i)
+		limit := math.Exp(-r.Float64() * 7)
+		g := newGate(t, limit, 0.05, 0.05)
+		n := int64(math.Exp(r.Float64() * math.Log(1e7)))
+		s := int64(float64(n) * min(1, limit*r.ExpFloat64()))
+		e := g.Judge(Counts{Requests: n, Errors: s})
+		if d := logGap(e.EPass, naivePass(limit, n, s)); d > 1e-9 {
+			t.Errorf("limit %v: ln E_pass(%d, %d) is off by %g", limit, n, s, d)
+		}
+		if d := logGap(e.EFail, naiveFail(limit, n, s)); d > 1e-9 {
+			t.Errorf("limit %v: ln E_fail(%d, %d) is off by %g", limit, n, s, d)
+		}
+	}
+}
+
 // logGap is |got − ln want|, relative where the logarithm is large.
 func logGap(got float64, want *big.Float) float64 {
 	var mantissa big.Float
@@ -246,6 +264,19 @@ func logGap(got float64, want *big.Float) float64 {
 }
 
 func number(x float64) *big.Float { return new(big.Float).SetPrec(400).SetFloat64(x) }
+
+// add adds a term to a sum, unless one is lost in the other anyway: adding aligns
+// their bits, of which there can be a billion in between.
+func add(sum, term *big.Float) {
+	const lost = 1000
+	switch apart := term.MantExp(nil) - sum.MantExp(nil); {
+	case sum.Sign() != 0 && apart < -lost:
+	case sum.Sign() == 0 || apart > lost:
+		sum.Set(term)
+	default:
+		sum.Add(sum, term)
+	}
+}
 
 func power(x *big.Float, n int64) *big.Float {
 	result := number(1)
@@ -264,7 +295,7 @@ func naivePass(limit float64, n, s int64) *big.Float {
 		q := number(limit / 50 * math.Pow(0.85*50, (float64(i)+0.5)/32))
 		ofError := number(0).Quo(q, number(limit))
 		ofSuccess := number(0).Quo(number(0).Sub(one, q), number(0).Sub(one, number(limit)))
-		sum.Add(sum, number(0).Mul(power(ofError, s), power(ofSuccess, n-s)))
+		add(sum, number(0).Mul(power(ofError, s), power(ofSuccess, n-s)))
 	}
 	return sum.Quo(sum, number(32))
 }
@@ -275,7 +306,7 @@ func naiveFail(limit float64, n, s int64) *big.Float {
 		r := number(1.2 * math.Pow(361/1.2, (float64(i)+0.5)/32))
 		all := number(0).Sub(r, one)
 		all.Add(one, all.Mul(all, number(limit)))
-		sum.Add(sum, number(0).Quo(power(r, s), power(all, n)))
+		add(sum, number(0).Quo(power(r, s), power(all, n)))
 	}
 	return sum.Quo(sum, number(32))
 }

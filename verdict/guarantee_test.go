@@ -133,6 +133,25 @@ func TestExactProbabilities(t *testing.T) {
 	}
 }
 
+// TestSeldomWrongAtEveryRate: at no true rate is a wrong verdict likelier than its
+// α, within 10,000 requests and looking after each. At the limit itself both are wrong.
+func TestSeldomWrongAtEveryRate(t *testing.T) {
+	const alphaPass, alphaFail = 0.05, 0.025
+	g := newGate(t, 0.05, alphaPass, alphaFail)
+	for _, rate := range []float64{0, 0.001, 0.01, 0.03, 0.045, 0.05, 0.055, 0.07, 0.10, 0.20, 0.72} {
+		got := run(gateRule(g), 10_000, always(rate))
+		if rate >= g.Limit && got.pass > alphaPass {
+			t.Errorf("rate %v: P(PASS) = %.4f", rate, got.pass)
+		}
+		if rate <= g.Limit && got.fail > alphaFail {
+			t.Errorf("rate %v: P(FAIL) = %.4f", rate, got.fail)
+		}
+		if far := rate <= 0.01 || rate >= 0.1; far && got.pass+got.fail < 1-1e-9 {
+			t.Errorf("rate %v: undecided after 10,000 requests with %.4g", rate, 1-got.pass-got.fail)
+		}
+	}
+}
+
 // TestGuaranteeHoldsForOtherGates looks at each request, at a rate of exactly
 // the limit, where both wrong verdicts are likeliest.
 func TestGuaranteeHoldsForOtherGates(t *testing.T) {

@@ -55,20 +55,28 @@ func (m *mixture) log(errors, successes float64) float64 {
 	return logMean(&terms)
 }
 
+// negligible is how far below the largest a term is lost in its rounding: 32·e^−45
+// is less than 2^−59.
+const negligible = 45
+
 // logMean is the natural logarithm of the mean of what terms are the logarithms
 // of, by log-sum-exp: they span hundreds of orders of magnitude. Terms of minus
 // infinity only are minus infinity.
 func logMean(terms *[gridPoints]float64) float64 {
 	top := math.Inf(-1)
 	for _, t := range terms {
-		top = max(top, t)
+		if t > top { // max would look for NaN
+			top = t
+		}
 	}
 	if math.IsInf(top, -1) {
 		return top
 	}
 	sum := 0.0
 	for _, t := range terms {
-		sum += math.Exp(t - top)
+		if t > top-negligible {
+			sum += math.Exp(t - top)
+		}
 	}
 	return top + math.Log(sum/gridPoints)
 }
