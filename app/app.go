@@ -70,14 +70,14 @@ func (a *App) wire(ctx context.Context, c Config) error {
 	web := webClient(c.Dial)
 	a.onClose("http", func() error { web.CloseIdleConnections(); return nil })
 	actions := maps.Clone(cloud.Actions())
-	maps.Copy(actions, rollout.GateActions(cloud))
 	probes := probe.New(probe.Config{HTTP: web, Getenv: c.Getenv, Log: c.Log})
 	a.onClose("probes", probes.Close)
 	maps.Copy(actions, probes.Actions())
+	maps.Copy(actions, rollout.GateActions(cloud, probes))
 
 	observer := &relay{}
 	a.engine = rollout.NewEngine(rollout.Config{
-		Store: store, Leases: store, Locks: store, Past: store, Inspector: cloud, Actions: actions,
+		Store: store, Leases: store, Locks: store, Past: store, Inspector: cloud, Actions: actions, Requests: cloud,
 		Observer: observer, Owner: c.Owner, Log: c.Log,
 	})
 	directory := &relay{}

@@ -39,7 +39,7 @@ func clickOf(actionID, value string) (commands.Click, error) {
 func known(verb rollout.Verb) bool {
 	switch verb {
 	case rollout.VerbApprove, rollout.VerbReject, rollout.VerbAbort, rollout.VerbRollback, rollout.VerbRetry,
-		rollout.VerbExtend, rollout.VerbContinue, rollout.VerbHold, rollout.VerbConfirm, rollout.VerbPause,
+		rollout.VerbExtend, rollout.VerbProbe, rollout.VerbContinue, rollout.VerbHold, rollout.VerbConfirm, rollout.VerbPause,
 		rollout.VerbResume, commands.VerbDetails:
 		return true
 	}
@@ -78,6 +78,9 @@ func (c *card) options(ask rollout.Ask) []rollout.Verb {
 // controls are the buttons at the card's end: what can be done without being asked, and Details.
 func (c *card) controls() []slack.BlockElement {
 	details := c.button(commands.VerbDetails, nil)
+	if c.r.FailedLate() {
+		return []slack.BlockElement{c.button(rollout.VerbRollback, nil), details}
+	}
 	if c.r.Status == rollout.Ended || c.r.Stop != nil || c.held() {
 		return []slack.BlockElement{details}
 	}
@@ -125,6 +128,8 @@ func (c *card) label(verb rollout.Verb, ask *rollout.Ask) string {
 		return "Try again"
 	case rollout.VerbExtend:
 		return "Wait " + rollout.Period(rollout.ExtraTime)
+	case rollout.VerbProbe:
+		return "Send test requests"
 	case rollout.VerbContinue:
 		return "Ship without evidence"
 	case rollout.VerbPause:

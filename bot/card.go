@@ -76,6 +76,9 @@ func (c *card) text() mrkdwn {
 	parts := []mrkdwn{sentences(" · ", headline(c.r), origin(c.r)), c.result(), c.underWay()}
 	for _, ask := range c.openAsks() {
 		parts = append(parts, c.question(ask))
+		if ask.Kind == rollout.AskApproval {
+			parts = append(parts, c.facts())
+		}
 	}
 	return cutMarkup(sentences("\n", parts...), maxText)
 }
@@ -87,6 +90,9 @@ func (c *card) blocks() []slack.Block {
 	}
 	for _, ask := range c.openAsks() {
 		blocks = append(blocks, c.section("ask-"+ask.ID, c.question(ask)))
+		if ask.Kind == rollout.AskApproval {
+			blocks = append(blocks, c.section("facts-"+ask.ID, c.facts()))
+		}
 		if buttons := c.answers(ask); len(buttons) > 0 {
 			blocks = append(blocks, slack.NewActionBlock(c.id("answers-"+ask.ID), buttons...))
 		}
@@ -141,6 +147,11 @@ func outcome(r rollout.Rollout) mrkdwn {
 		reason = strings.TrimSpace(strings.TrimPrefix(reason, evidenceNote(r)))
 	}
 	took := say("It took %s.", rollout.Period(r.End.At.Sub(r.Created)))
+	if r.FailedLate() {
+		found = sentences("\n", provisional(r), say("When it was deployed: %s", found))
+	} else {
+		found = sentences("\n", found, provisional(r))
+	}
 	return sentences("\n", found, escape(short(reason, 600)), whereTraffic(r), remains(r), reasonGiven(r), lockLeft(r),
 		sentences(" ", approvals(r), took))
 }

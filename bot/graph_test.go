@@ -166,7 +166,7 @@ func TestGatesAreJoined(t *testing.T) {
 			Counts: verdict.Counts{Requests: 400}}
 		g.Points = spread(g.Since, g.Until, 400, 0)
 		return rollout.Step{ID: id, Status: rollout.StepPassed, Gate: g, Started: g.Since, Ended: g.Until,
-			Spec: plan.Step{Kind: plan.KindErrorRate, ErrorRate: &plan.ErrorRate{Service: "backend", Below: 0.05}}}
+			Spec: plan.Step{Kind: plan.KindErrorRate, ErrorRate: &plan.ErrorRate{Below: 0.05, Gate: plan.Gate{Service: "backend"}}}}
 	}
 	for _, tt := range []struct {
 		name  string
@@ -219,7 +219,9 @@ func TestPointsAreApart(t *testing.T) {
 func TestTheChartMoves(t *testing.T) {
 	s := newStory(t)
 	s.toGate()
-	spec := &plan.ErrorRate{Service: "backend", Below: 0.05, AlphaPass: 0.05, AlphaFail: 0.05, MaxLatency: plan.Duration(time.Second), Budget: plan.Duration(5 * time.Minute)}
+	spec := plan.Step{Name: "Errors at 10%", Kind: plan.KindErrorRate, ErrorRate: &plan.ErrorRate{Below: 0.05, Gate: plan.Gate{
+		Service: "backend", AlphaPass: 0.05, AlphaFail: 0.05, MaxLatency: plan.Duration(time.Second), Budget: plan.Duration(5 * time.Minute),
+	}}}
 	began := s.now.Add(300 * time.Millisecond)
 	charts := 0
 	for after := time.Duration(0); after <= 6*time.Minute; after += 7 * time.Second {
@@ -228,7 +230,7 @@ func TestTheChartMoves(t *testing.T) {
 		for at := began.Truncate(time.Second); at.Before(now); at = at.Add(time.Second) {
 			requests.Slots = append(requests.Slots, rollout.Slot{At: at, Requests: 2})
 		}
-		o, err := rollout.JudgeErrorRate(spec, s.r.Services["backend"], began, requests, now, time.Hour)
+		o, err := rollout.JudgeRate(rollout.Case{Spec: spec, Service: s.r.Services["backend"], Since: began, Requests: requests, Extra: time.Hour}, now)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -79,21 +79,22 @@ func backend() rollout.Service {
 		Name: "backend", CloudRun: "netra-backend-staging",
 		Image:    rollout.Image{Repository: "us-docker.pkg.dev/netra-staging/apps/backend", Tag: "develop-long-lived", Digest: "sha256:3f9a1c2e5b"},
 		Stable:   rollout.Revision{Name: "netra-backend-staging-00041-abc"},
-		Baseline: &rollout.Baseline{Requests: 1672, Errors: 1204},
+		OldImage: "us-docker.pkg.dev/netra-staging/apps/backend@sha256:0c7d2f4e5b",
+		Baseline: &rollout.Baseline{Since: noon.Add(-10 * time.Minute), Until: noon, Requests: 1672, Errors: 1204},
 	}
 }
 
 // wasHealthy makes the old revision a good one.
 func (s *story) wasHealthy() *story {
 	service := s.r.Services["backend"]
-	service.Baseline = &rollout.Baseline{Requests: 1672, Errors: 8}
+	service.Baseline = &rollout.Baseline{Since: noon.Add(-10 * time.Minute), Until: noon, Requests: 1672, Errors: 8}
 	s.r.Services["backend"] = service
 	return s
 }
 
 func seedPlan() *plan.Plan {
 	backend := &plan.ServiceStep{Service: "backend"}
-	gate := &plan.ErrorRate{Service: "backend", Below: 0.05, AlphaPass: 0.05, AlphaFail: 0.05}
+	gate := &plan.ErrorRate{Below: 0.05, Gate: plan.Gate{Service: "backend", AlphaPass: 0.05, AlphaFail: 0.05, Budget: plan.Duration(30 * time.Minute)}}
 	return &plan.Plan{Name: "staging", OnFailure: plan.OnFailureRollback, Phases: []*plan.Phase{
 		{Name: "Pre-deployment validation", Steps: []*plan.Step{
 			{Name: "SSOT refactoring complete", Kind: plan.KindDone, Done: "b167be870, 587e15614, bae3df2eb"},
@@ -109,7 +110,7 @@ func seedPlan() *plan.Plan {
 			{Name: "Shift 100%", Kind: plan.KindTraffic, Traffic: &plan.Traffic{Service: "backend", Percent: 100}},
 		}},
 		{Name: "Post-deployment verification", Parallel: true, Steps: []*plan.Step{
-			{Name: "No ModuleNotFoundError", Kind: plan.KindNoLogs, NoLogs: &plan.NoLogs{Service: "backend", Match: "ModuleNotFoundError"}},
+			{Name: "No ModuleNotFoundError", Kind: plan.KindNoLogs, NoLogs: &plan.NoLogs{Service: "backend", Match: "ModuleNotFoundError", MinRate: 0.05, Alpha: 0.05, Budget: plan.Duration(30 * time.Minute)}},
 			{Name: "Error rate below 5%", Kind: plan.KindErrorRate, ErrorRate: gate},
 		}},
 	}}

@@ -22,7 +22,7 @@ func replies(r rollout.Rollout, events []rollout.Event, names Names) []reply {
 	var list []reply
 	for _, e := range events {
 		if text := told(r, e, names); text != "" {
-			broadcast := e.Kind == rollout.Finished && r.End != nil && concerns(r)
+			broadcast := e.Kind == rollout.Finished && r.End != nil && concerns(r) || e.Kind == rollout.WatchOver
 			list = append(list, reply{fmt.Sprintf("event-%d", e.Seq), string(cutMarkup(text, maxText)), broadcast})
 		}
 	}
@@ -72,8 +72,19 @@ func told(r rollout.Rollout, e rollout.Event, names Names) mrkdwn {
 		return expired(r, e)
 	case rollout.Finished:
 		return finished(r, names)
+	case rollout.WatchOver:
+		return failedLate(r, e)
 	}
 	return ""
+}
+
+// failedLate calls whoever started a rollout whose verdicts did not hold. That they held is no news.
+func failedLate(r rollout.Rollout, e rollout.Event) mrkdwn {
+	if e.Watch == nil || e.Watch.State != rollout.WatchFailed {
+		return ""
+	}
+	return say("%s *%s: %s* %s The card above has the way back to %s.",
+		mention(r.By.ID, r.By.Name), ending(r), subject(r), short(e.Watch.Note, 1000), old(r))
 }
 
 // stepTold tells verdicts and failures. What an abort or a sibling's failure cancelled is no news.
@@ -139,6 +150,8 @@ func deed(r rollout.Rollout, e rollout.Event, who mrkdwn) mrkdwn {
 		return say("%s: try again.", who)
 	case rollout.VerbExtend:
 		return say("%s: wait another %s for evidence.", who, rollout.Period(rollout.ExtraTime))
+	case rollout.VerbProbe:
+		return say("%s: send test requests, for %s at most.", who, rollout.Period(rollout.ExtraTime))
 	case rollout.VerbContinue:
 		return say("%s: ship without evidence.", who)
 	case rollout.VerbPause:

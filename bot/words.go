@@ -95,6 +95,9 @@ func journey(r rollout.Rollout) string {
 func ending(r rollout.Rollout) string {
 	switch r.End.Result {
 	case rollout.Succeeded:
+		if r.FailedLate() {
+			return "Failing since it was deployed"
+		}
 		return "Deployed"
 	case rollout.RolledBack:
 		return "Rolled back"
@@ -224,6 +227,17 @@ func reasonGiven(r rollout.Rollout) mrkdwn {
 		return ""
 	}
 	return say("Reason: %s", short(r.Lock.Reason, 400))
+}
+
+// provisional says until when a verdict can still turn, or what came of that.
+func provisional(r rollout.Rollout) mrkdwn {
+	switch {
+	case r.Watched():
+		return say("Provisional until %s: errors that come by then are told here.", clock(r.Watch.Until))
+	case r.Watch != nil:
+		return escape(short(r.Watch.Outcome.Note, 600))
+	}
+	return ""
 }
 
 // lockLeft says what an ended rollout keeps from being deployed.

@@ -32,6 +32,8 @@ func (h *Handler) click(ctx context.Context, req Request) Reply {
 		return h.unread(ctx, req, theRollouts, err)
 	case c.Verb == VerbDetails:
 		return details(&r, req.At)
+	case c.Verb == rollout.VerbRollback && c.Ask == "" && r.FailedLate():
+		return h.undo(ctx, req, &r)
 	}
 	return h.answer(ctx, req, r, said{verb: c.Verb, ask: c.Ask})
 }
@@ -121,6 +123,8 @@ func past(v rollout.Verb) string {
 		return "decided to try again"
 	case rollout.VerbExtend:
 		return "gave it more time"
+	case rollout.VerbProbe:
+		return "had test requests sent"
 	case rollout.VerbContinue:
 		return "decided to go on without the evidence"
 	case rollout.VerbHold:
@@ -156,6 +160,8 @@ func done(r *rollout.Rollout, s said) string {
 		return fmt.Sprintf("Trying again: %s goes on.", title(r))
 	case rollout.VerbExtend:
 		return fmt.Sprintf("%d more minutes for %s.", int(rollout.ExtraTime.Minutes()), name(r))
+	case rollout.VerbProbe:
+		return fmt.Sprintf("Test requests go to %s, for %d more minutes at most.", name(r), int(rollout.ExtraTime.Minutes()))
 	case rollout.VerbContinue:
 		return fmt.Sprintf("%s goes on without the evidence, on your word.", upper(title(r)))
 	case rollout.VerbHold:

@@ -57,7 +57,7 @@ func TestFindingOfTwoServices(t *testing.T) {
 // The limit is the alarm's, or else the strictest gate's; different ones are none.
 func TestLimit(t *testing.T) {
 	gate := func(service string, below plan.Percent) *plan.Step {
-		return &plan.Step{Kind: plan.KindErrorRate, ErrorRate: &plan.ErrorRate{Service: service, Below: below}}
+		return &plan.Step{Kind: plan.KindErrorRate, ErrorRate: &plan.ErrorRate{Below: below, Gate: plan.Gate{Service: service}}}
 	}
 	for _, tt := range []struct {
 		name   string

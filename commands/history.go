@@ -45,6 +45,9 @@ func account(r *rollout.Rollout) string {
 	if r.Kind == rollout.Deployment {
 		text += measured(r)
 	}
+	if r.FailedLate() {
+		text += ". Then it failed: " + plain(r.Watch.Outcome.Note)
+	}
 	if why := plain(r.End.Reason); why != "" {
 		text += ". " + why
 	}

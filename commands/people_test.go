@@ -233,33 +233,6 @@ func TestDetailsAreCut(t *testing.T) {
 	}
 }
 
-// Of the statistics' forecast only the arithmetic around it is tested here: time at the rate and the
-// share, what passes around it, and the budget.
-func TestNeeded(t *testing.T) {
-	before := &rollout.Baseline{Since: start(), Until: start().Add(100 * time.Second), Requests: 1000}
-	plus := func(d time.Duration) time.Duration { return d + 10*time.Second }
-	minutes := plan.Duration(30 * time.Minute)
-	tests := []struct {
-		n       int64
-		percent int
-		before  *rollout.Baseline
-		want    string
-	}{
-		{100, 10, before, "100 requests without an error, about 1 min 50 s."},
-		{100, 100, before, "100 requests without an error, about 20 s."},
-		{3000, 10, before, "longer than its budget of 30m"},
-		{1_000_000_000, 1, before, "takes days"},
-		{100, 0, before, "no step before it gives the new revision traffic"},
-		{100, 10, nil, "unknown, as no requests were seen"},
-	}
-	for _, test := range tests {
-		got := needed(test.n, rollout.Service{Baseline: test.before}, test.percent, plus, minutes)
-		if !strings.Contains(got, test.want) {
-			t.Errorf("needed(%d at %d%%) = %q, want %q", test.n, test.percent, got, test.want)
-		}
-	}
-}
-
 // With a plan that has added a phase in front, phases are still counted as deploy.yaml has them.
 func TestPositionCountsThePlansPhases(t *testing.T) {
 	h, m := newHandler(t)

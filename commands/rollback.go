@@ -86,6 +86,27 @@ func (h *Handler) startRollback(ctx context.Context, req Request, cmd Command, e
 	return Reply{Text: rollingBack(req, &r), Done: true, Rollout: r.ID}
 }
 
+// undo goes back from a rollout that succeeded and failed since, unless it is not what serves any more.
+func (h *Handler) undo(ctx context.Context, req Request, r *rollout.Rollout) Reply {
+	past, err := h.ended(ctx, r.Target.Environment, historySearch)
+	if err != nil {
+		return h.unread(ctx, req, theHistory, err)
+	}
+	for _, later := range past {
+		if overlap(later.Target, r.Target) && later.Created.After(r.End.At) && later.Token != req.ID {
+			return Reply{Text: fmt.Sprintf("%s came since, so this is not what serves now. Nothing was done. `/deploy rollback %s` goes back from that.",
+				upper(title(&later)), r.Target)}
+		}
+	}
+	cmd := Command{Verb: Rollback, Target: r.Target.String(), Reason: r.Watch.Outcome.Note}
+	if len(r.Services) == 1 {
+		for _, s := range r.Services {
+			cmd.What = s.Stable.Name
+		}
+	}
+	return h.rollback(ctx, req, cmd)
+}
+
 // stoppedBy finds the rollout that this very request has stopped when it was delivered before. Going
 // back once more from what it led to would be a second rollback that nobody wants.
 func stoppedBy(past []rollout.Rollout, req Request) *rollout.Rollout {

@@ -28,7 +28,7 @@ const ExtraTime = 15 * time.Minute
 // Apply returns the rollout as it is after e; r stays as it was. A *Refusal says why e does not
 // apply any more. Apply decides nothing by itself: what follows from the new state is Next's to say.
 func Apply(r Rollout, e Event) (Rollout, error) {
-	if r.Status == Ended {
+	if r.Status == Ended && e.Kind != WatchOver {
 		return r, refuse("this rollout ended at %s: %s", r.End.At.UTC().Format("15:04 MST"), r.End.Result.Sentence())
 	}
 	next := r.clone()
@@ -42,6 +42,9 @@ func Apply(r Rollout, e Event) (Rollout, error) {
 		err = next.applyExpired(e)
 	case Finished:
 		next.End = &End{Result: next.result(), Reason: next.endReason(), At: e.At}
+		next.beginWatch(e.At)
+	case WatchOver:
+		err = next.applyWatchOver(e)
 	default:
 		err = fmt.Errorf("unknown event kind %q", e.Kind)
 	}
@@ -248,7 +251,7 @@ func (r *Rollout) newestGate(service string) *Gate {
 	var started time.Time
 	for _, p := range r.Phases {
 		for _, s := range p.Steps {
-			if s.Gate != nil && s.Spec.ErrorRate != nil && s.Spec.ErrorRate.Service == service && !s.Started.Before(started) {
+			if s.Gate != nil && s.Spec.ErrorRate != nil && s.Spec.Service() == service && !s.Started.Before(started) {
 				gate, started = s.Gate, s.Started
 			}
 		}
@@ -262,7 +265,19 @@ func (r *Rollout) unproven(s *Step, at time.Time) {
 		return
 	}
 	r.cancelSiblings(s)
-	r.askDecision(s, at, []Verb{VerbExtend, VerbContinue, VerbRollback, VerbHold})
+	options := []Verb{VerbExtend, VerbContinue, VerbRollback, VerbHold}
+	if r.mayProbe(s) {
+		options = slices.Insert(options, 1, VerbProbe)
+	}
+	r.askDecision(s, at, options)
+}
+
+// mayProbe reports whether test requests could still decide a gate: not in production, not where metrics would
+// count them as users', and not where they were sent already.
+func (r *Rollout) mayProbe(s *Step) bool {
+	gate := s.Spec.CountingGate()
+	return gate != nil && gate.Probes == nil && !s.Probing && !gate.UsersOnly && s.Gate != nil && s.Gate.Source != FromMetrics &&
+		r.Services[s.Spec.Service()].Candidate.URL != ""
 }
 
 // cancelSiblings marks what runs beside a step that ended badly.

@@ -222,7 +222,8 @@ func (r *Rollout) settle(a *Ask, answer Answer, reason string) {
 	case VerbConfirm:
 		s.Status, s.Ended, s.Note = StepPassed, answer.At, "Confirmed by "+answer.By.Name+"."
 		r.again(phase)
-	case VerbExtend:
+	case VerbExtend, VerbProbe:
+		s.Probing = s.Probing || answer.Verb == VerbProbe
 		asked := answer.At.Sub(s.Ended) // the time that the question stood is not taken from the gate
 		s.Status, s.Ended, s.Extra = StepRunning, time.Time{}, s.Extra+plan.Duration(ExtraTime+asked)
 		r.again(phase)

@@ -66,9 +66,25 @@ func (h *holder) held(ctx context.Context) error {
 func (r *Rollout) task(s Step) Task {
 	return Task{
 		Key:  Key{Rollout: r.ID, Step: s.ID, Attempt: s.Attempt},
-		Step: s.Spec, Fence: s.Fence, Created: r.Created, Started: s.Started, Extra: s.Extra.D(),
-		Services: r.Services, Hosts: r.Environment.Hosts,
+		Step: s.Spec, Fence: s.Fence, Created: r.Created, Started: s.Started, Extra: s.Extra.D(), Probing: s.Probing,
+		Passed: r.passedBefore(s), Services: r.Services, Hosts: r.Environment.Hosts,
 	}
+}
+
+// passedBefore lists the steps that asked the same of the same service as s, and passed.
+func (r *Rollout) passedBefore(s Step) []Step {
+	if s.Spec.CountingGate() == nil {
+		return nil
+	}
+	var steps []Step
+	for _, p := range r.Phases {
+		for _, other := range p.Steps {
+			if other.ID != s.ID && other.Spec.Kind == s.Spec.Kind && other.Spec.Service() == s.Spec.Service() && other.passedByCounting() {
+				steps = append(steps, other)
+			}
+		}
+	}
+	return steps
 }
 
 func (h *holder) idleBut(step string) bool {

@@ -21,6 +21,7 @@ type Config struct {
 	Past      Past
 	Inspector Inspector
 	Actions   map[plan.Kind]Action
+	Requests  RequestLog // for what is looked at after a rollout's end
 	Observer  Observer
 	Owner     string // names this replica
 	Log       *slog.Logger

@@ -14,6 +14,7 @@ const (
 	Said         EventKind = "said"          // a person's Verb: on the ask in Ask, or on the rollout (abort)
 	AskExpired   EventKind = "ask_expired"   // the deadline of Ask passed
 	Finished     EventKind = "finished"
+	WatchOver    EventKind = "watch_over" // after Finished: Watch says whether the verdicts held
 )
 
 // Event is what happened to a rollout. The store keeps every event but progress as the history that
@@ -31,6 +32,7 @@ type Event struct {
 	Verb    Verb      `json:"verb,omitempty"`
 	By      *Actor    `json:"by,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
+	Watch   *WatchEnd `json:"watch,omitempty"`
 }
 
 // Outcome is what an Action knows of an attempt.

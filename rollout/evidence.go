@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"slipway/plan"
+	"slipway/verdict"
 )
 
 // What gates say of themselves, for someone on call at night: Step.Note on the card, in the thread
@@ -14,31 +15,103 @@ import (
 // Rate is the share of failed requests, 0–1; 0 without requests.
 func (b *Baseline) Rate() float64 { return Share(b.Errors, b.Requests) }
 
-// errorRateNote says how an error_rate gate stands or what it decided, with the old revision's rate
-// before an arrow when that is known.
-func (g *Gate) errorRateNote(state OutcomeState, before *Baseline, minTime plan.Duration) string {
-	switch state {
-	case Passed:
-		return fmt.Sprintf("%s, at most %s. Limit %s: passed.", g.change(before), PercentUp(g.AtMost, float64(g.Limit)), g.Limit)
-	case FailedState:
-		return fmt.Sprintf("%s. Limit %s: failed.", g.change(before), g.Limit)
-	case Inconclusive:
-		return g.undecided()
+// PerSecond is the rate at which requests came in the baseline's window; 0 if that is not known.
+func (b *Baseline) PerSecond() float64 {
+	if b == nil {
+		return 0
 	}
-	return g.counting(minTime)
+	return window{b.Since, b.Until}.perSecond(b.Requests)
+}
+
+func (w window) perSecond(requests int64) float64 {
+	seconds := w.until.Sub(w.since).Seconds()
+	if seconds <= 0 {
+		return 0
+	}
+	return float64(requests) / seconds
+}
+
+// words are what a counting gate calls what it counts.
+type words struct {
+	bad   string // before a rate: "Errors", "Slower than 800ms:"
+	one   string // one bad request
+	clean string // those that are needed: "clean"
+}
+
+func wordsFor(s plan.Step) words {
+	if s.Latency != nil {
+		return words{bad: "Slower than " + s.Latency.Below.String() + ":", one: "slow one", clean: "fast"}
+	}
+	return words{bad: "Errors", one: "error", clean: "clean"}
+}
+
+// rate is "Errors 0.9% (3 of 334)".
+func (w words) rate(n verdict.Counts) string { return w.bad + " " + ratio(n.Errors, n.Requests) }
+
+// of is "3 errors in 334 requests".
+func (w words) of(n verdict.Counts) string {
+	return Counted(n.Errors, w.one) + " in " + Counted(n.Requests, "request")
+}
+
+// rateNote says how a counting gate stands or what it decided.
+func (g *Gate) rateNote(o *Outcome, c Case, j *judged) string {
+	w, spec := wordsFor(c.Spec), c.Spec.CountingGate()
+	switch {
+	case o.Label == LabelProbes:
+		return fmt.Sprintf("Test requests: %s. Limit %s: failed.", lower(w.rate(j.probes.Counts())), g.Limit)
+	case o.Label == LabelWorse:
+		return fmt.Sprintf("%s: worse than the old revision.", g.change(c))
+	case o.Label == LabelUnchecked:
+		return g.undecided(w, g.Counts.Requests) + " Let through without evidence, as on_inconclusive: pass says."
+	case o.State == Inconclusive || o.Label == LabelLittle:
+		return g.undecided(w, g.Counts.Requests) + g.onlyTests(w, c, j)
+	case o.State == FailedState:
+		return fmt.Sprintf("%s. Limit %s: failed.", g.change(c), g.Limit)
+	case g.OnProbes:
+		return fmt.Sprintf("Test requests: %s, at most %s. Limit %s: passed on test requests. Of users: %s.",
+			lower(w.rate(j.probes.Counts())), PercentUp(j.probes.AtMost, float64(g.Limit)), g.Limit, w.of(g.Counts))
+	case o.State == Passed:
+		return fmt.Sprintf("%s, at most %s. Limit %s: passed.", g.change(c), PercentUp(g.AtMost, float64(g.Limit)), g.Limit)
+	}
+	return g.counting(w, spec.MinTime) + g.testing(w)
+}
+
+// onlyTests says of a gate that only users' requests can pass what its test requests would have said.
+func (g *Gate) onlyTests(w words, c Case, j *judged) string {
+	if g.Probes == nil || j.probes.Requests == 0 {
+		return ""
+	}
+	text := " Test requests: " + w.of(j.probes.Counts()) + "."
+	if j.probes.Verdict == verdict.Pass && c.Spec.CountingGate().UsersOnly {
+		text += " They alone are no pass in production."
+	}
+	return text
+}
+
+// testing is how the test requests stand that run beside.
+func (g *Gate) testing(w words) string {
+	switch {
+	case g.Probes == nil:
+		return ""
+	case g.Probes.Requests == 0:
+		return " Test requests are being sent."
+	case g.ProbesNeeded > 0 && g.ProbesNeeded < math.MaxInt64:
+		return fmt.Sprintf(" Test requests: %s, %s more to pass on them alone.", w.of(*g.Probes), Count(g.ProbesNeeded))
+	}
+	return " Test requests: " + w.of(*g.Probes) + "."
 }
 
 // counting is a gate on its way: "118 requests, 1 error. 6 more clean ones to pass (about 15 s)."
-func (g *Gate) counting(minTime plan.Duration) string {
-	seen := fmt.Sprintf("%s, %s.", Counted(g.Counts.Requests, "request"), Counted(g.Counts.Errors, "error"))
+func (g *Gate) counting(w words, minTime plan.Duration) string {
+	seen := fmt.Sprintf("%s, %s.", Counted(g.Counts.Requests, "request"), Counted(g.Counts.Errors, w.one))
 	if g.Counts.Requests == 0 {
 		seen = "No requests yet."
 	}
 	switch {
 	case g.Needed == math.MaxInt64:
-		return seen + " Too many errors to pass soon."
+		return seen + " Too many " + w.one + "s to pass soon."
 	case g.Needed > 0:
-		return seen + fmt.Sprintf(" %s more clean %s to pass%s.", Count(g.Needed), ones(g.Needed), g.forecast())
+		return seen + fmt.Sprintf(" %s more %s %s to pass%s.", Count(g.Needed), w.clean, ones(g.Needed), g.forecast())
 	}
 	return seen + fmt.Sprintf(" Enough to pass, but not before %s are over.", minTime)
 }
@@ -61,13 +134,14 @@ func (g *Gate) forecast() string {
 	return " (about " + Period(rough) + ")"
 }
 
-// change is the rate before and after: "Errors 72% (1,204 of 1,672) → 0.9% (3 of 334)".
-func (g *Gate) change(before *Baseline) string {
-	now := ratio(g.Counts.Errors, g.Counts.Requests)
-	if before == nil || before.Requests == 0 {
-		return "Errors " + now
+// change is the rate, of errors with that of the old revision before: "Errors 72% (1,204 of 1,672) → 0.9% (3 of 334)".
+func (g *Gate) change(c Case) string {
+	now, before := ratio(g.Counts.Errors, g.Counts.Requests), c.Service.Baseline
+	bad := wordsFor(c.Spec).bad
+	if before == nil || before.Requests == 0 || c.Spec.Latency != nil {
+		return bad + " " + now
 	}
-	return "Errors " + ratio(before.Errors, before.Requests) + " → " + now
+	return bad + " " + ratio(before.Errors, before.Requests) + " → " + now
 }
 
 func ratio(errors, requests int64) string {
@@ -75,27 +149,38 @@ func ratio(errors, requests int64) string {
 }
 
 // undecided is a gate whose budget is spent.
-func (g *Gate) undecided() string {
+func (g *Gate) undecided(w words, seen int64) string {
 	c := g.Counts
 	switch {
 	case c.Errors == 0:
-		return fmt.Sprintf("Not enough traffic: %s of at least %s.", Count(c.Requests), Counted(c.Requests+g.Needed, "request"))
+		return fmt.Sprintf("Not enough traffic: %s of at least %s.", Count(seen), Counted(seen+g.Needed, "request"))
 	case g.Needed == math.MaxInt64 || float64(c.Errors) > float64(g.Limit)*float64(c.Requests)/2:
-		return fmt.Sprintf("Too close to call: errors %s, limit %s.", ratio(c.Errors, c.Requests), g.Limit)
+		return fmt.Sprintf("Too close to call: %s, limit %s.", lower(w.rate(c)), g.Limit)
 	}
-	return fmt.Sprintf("Not enough traffic: %s, %s; at least %s more clean %s needed.",
-		Counted(c.Requests, "request"), Counted(c.Errors, "error"), Count(g.Needed), ones(g.Needed))
+	return fmt.Sprintf("Not enough traffic: %s, %s; at least %s more %s %s needed.",
+		Counted(c.Requests, "request"), Counted(c.Errors, w.one), Count(g.Needed), w.clean, ones(g.Needed))
 }
 
 // absenceNote says how a no_logs gate stands or what it decided.
-func (g *Gate) absenceNote(state OutcomeState, match string) string {
-	switch state {
-	case FailedState:
+func (g *Gate) absenceNote(state OutcomeState, label, match string) string {
+	w := wordsFor(plan.Step{})
+	switch {
+	case g.Hits > 0:
 		return fmt.Sprintf("%s: %s. The first: %s", match, Counted(g.Hits, "log line"), g.Sample)
-	case Inconclusive:
-		return g.undecided()
-	case Passed:
+	case label == LabelUnchecked:
+		return g.undecided(w, g.Counts.Requests) + " Let through without evidence, as on_inconclusive: pass says."
+	case label == LabelLittle:
+		return g.undecided(w, g.Counts.Requests)
+	case state == Passed:
 		return fmt.Sprintf("No %s in %s.", match, Counted(g.Counts.Requests, "request"))
 	}
 	return fmt.Sprintf("No %s in %s so far. %s more to be sure%s.", match, Counted(g.Counts.Requests, "request"), Count(g.Needed), g.forecast())
+}
+
+// lower begins a text with a small letter.
+func lower(s string) string {
+	if s == "" {
+		return s
+	}
+	return string(s[0]|0x20) + s[1:]
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"slipway/plan"
 	"slipway/verdict"
@@ -15,18 +18,16 @@ import (
 const lookEvery = 10 * time.Second
 
 // GateActions are the step kinds that end in a verdict.
-func GateActions(log RequestLog) map[plan.Kind]Action {
+func GateActions(log RequestLog, prober Prober) map[plan.Kind]Action {
+	g := gates{log: log, prober: prober}
 	return map[plan.Kind]Action{
-		plan.KindErrorRate: gateAction{look: func(ctx context.Context, t Task, since time.Time) (Outcome, error) {
-			return lookErrorRate(ctx, log, t, since)
-		}},
-		plan.KindNoLogs: gateAction{look: func(ctx context.Context, t Task, since time.Time) (Outcome, error) {
-			return lookNoLogs(ctx, log, t, since)
-		}},
+		plan.KindErrorRate: gateAction{look: g.lookRate},
+		plan.KindLatency:   gateAction{look: g.lookRate},
+		plan.KindNoLogs:    gateAction{look: g.lookNoLogs},
 	}
 }
 
-// gateAction is a step without any effect: it only looks. Its handle is where its window begins, so
+// gateAction is a step whose only effect is test requests: it looks. Its handle is where its window begins, so
 // that whoever goes on with it counts the same requests.
 type gateAction struct {
 	look func(ctx context.Context, t Task, since time.Time) (Outcome, error)
@@ -34,6 +35,15 @@ type gateAction struct {
 
 type gateHandle struct {
 	Since time.Time `json:"since"`
+}
+
+// sinceOf reads a gate's handle.
+func sinceOf(handle string) (time.Time, error) {
+	var h gateHandle
+	if err := json.Unmarshal([]byte(handle), &h); err != nil {
+		return time.Time{}, &Failure{Label: "internal", Reason: "This gate's record cannot be read.", Err: err}
+	}
+	return h.Since, nil
 }
 
 func (g gateAction) Find(context.Context, Task) (string, bool, error) { return "", false, nil }
@@ -51,11 +61,11 @@ func (g gateAction) Start(_ context.Context, t Task) (string, error) {
 }
 
 func (g gateAction) Poll(ctx context.Context, t Task, handle string) (Outcome, error) {
-	var h gateHandle
-	if err := json.Unmarshal([]byte(handle), &h); err != nil {
-		return Outcome{}, &Failure{Label: "internal", Reason: "This gate's record cannot be read.", Err: err}
+	since, err := sinceOf(handle)
+	if err != nil {
+		return Outcome{}, err
 	}
-	o, err := g.look(ctx, t, h.Since)
+	o, err := g.look(ctx, t, since)
 	var failure *Failure
 	if errors.As(err, &failure) { // without data there is no verdict, and a FAIL least of all
 		return Outcome{State: Inconclusive, Note: failure.Reason, Detail: failure.Detail, Label: failure.Label}, nil
@@ -65,112 +75,120 @@ func (g gateAction) Poll(ctx context.Context, t Task, handle string) (Outcome, e
 
 func (g gateAction) Cancel(context.Context, Task, string) error { return nil }
 
-func lookErrorRate(ctx context.Context, log RequestLog, t Task, since time.Time) (Outcome, error) {
-	service := t.Services[t.Step.ErrorRate.Service]
-	requests, err := log.Requests(ctx, Query{Service: service, Revision: service.Candidate.Name, Since: since})
+// gates look at what the actions share.
+type gates struct {
+	log    RequestLog
+	prober Prober
+}
+
+// lookRate sends the test requests that are due, counts, and decides. What the service's earlier gates counted is
+// looked at first: when entries that were late turned one of them into a FAIL, the traffic should not be here.
+func (g gates) lookRate(ctx context.Context, t Task, since time.Time) (Outcome, error) {
+	service := t.Services[t.Step.Service()]
+	g.probe(ctx, t, service)
+	for _, s := range t.Passed {
+		turned, err := g.turned(ctx, s, service)
+		if turned != "" || err != nil {
+			return Outcome{State: FailedState, Label: LabelTurned, Note: turned}, err
+		}
+	}
+	requests, err := g.log.Requests(ctx, queryOf(t.Step, service, since))
 	if err != nil {
 		return Outcome{}, err
 	}
-	return JudgeErrorRate(t.Step.ErrorRate, service, since, requests, time.Now().UTC(), t.Extra)
+	o, err := JudgeRate(Case{
+		Rollout: t.Key.Rollout, Step: t.Key.Step, Spec: t.Step, Service: service, Since: since, Requests: requests, Extra: t.Extra, Probing: probesOf(t) != nil,
+	}, time.Now().UTC())
+	if o.State == StillRunning && probesOf(t) != nil {
+		o.Again = time.Second // the rest of the time goes into test requests
+	}
+	return o, err
 }
 
-// JudgeErrorRate decides an error_rate gate at the time now from the requests since the traffic
-// shift at since. Only windows that have closed are counted: a request is logged when it ends, and
-// slow ones are often the failing ones, so a second of starts is complete only max_latency after it,
-// and only once something received later shows that the log is not behind. extra lengthens the budget.
-func JudgeErrorRate(spec *plan.ErrorRate, service Service, since time.Time, requests Requests, now time.Time, extra time.Duration) (Outcome, error) {
-	gate, err := verdict.NewGate(float64(spec.Below), spec.AlphaPass, spec.AlphaFail)
+// turned says why a gate that passed is a FAIL by now; "": it is not.
+func (g gates) turned(ctx context.Context, s Step, service Service) (string, error) {
+	since, err := sinceOf(s.Handle)
 	if err != nil {
-		return Outcome{}, &Failure{Label: "gate", Reason: "This gate cannot decide anything: " + err.Error() + ".", Err: err}
+		return "", err
 	}
-	g := &Gate{Revision: service.Candidate.Name, Limit: spec.Below, Since: since.Add(spec.WarmUp.D())}
-	g.count(requests, spec.MaxLatency.D(), now)
-	g.AtMost = gate.AtMost(g.Counts)
-	g.Needed = gate.CleanNeeded(g.Counts)
-	g.Verdict = gate.Judge(g.Counts).Verdict
-	o := Outcome{State: StillRunning, Gate: g, Again: lookEvery}
-	switch {
-	case g.Verdict == verdict.Fail:
-		o.State, o.Label = FailedState, "error_rate"
-	case g.Verdict == verdict.Pass && !now.Before(since.Add(spec.MinTime.D())):
-		o.State = Passed
-	case !now.Before(since.Add(spec.Budget.D() + extra)):
-		o.State, o.Label = Inconclusive, "not_enough_traffic"
+	requests, err := g.log.Requests(ctx, queryOf(s.Spec, service, since))
+	if err != nil {
+		return "", err
 	}
-	o.Note = g.errorRateNote(o.State, service.Baseline, spec.MinTime)
-	if o.State == StillRunning {
-		g.Verdict = verdict.Inconclusive // however good it looks, it is no verdict before min_time
+	c := Case{Spec: s.Spec, Requests: requests}
+	w := window{since: s.Gate.Since, until: requests.closed(s.Spec.CountingGate().MaxLatency.D(), time.Now())}
+	finding, err := s.Gate.Receipt.Rule.Judge(w.buckets(c.bad(requests.Slots), c.length()))
+	if err != nil || finding.Verdict != verdict.Fail {
+		return "", err
 	}
-	return o, nil
+	return fmt.Sprintf("'%s' passed too early; with the requests that were logged late it is %s. Limit %s: failed.",
+		s.Spec.Name, lower(wordsFor(s.Spec).rate(finding.Counts())), s.Spec.Limit()), nil
 }
 
-// count fills in what the closed part of the window holds.
-func (g *Gate) count(requests Requests, maxLatency time.Duration, now time.Time) {
-	seen := now
-	if requests.Watermark.Before(now) {
-		seen = requests.Watermark
+// queryOf is what a gate asks of the log.
+func queryOf(s plan.Step, service Service, since time.Time) Query {
+	q := Query{Service: service, Revision: service.Candidate.Name, Since: since}
+	if gate := s.CountingGate(); gate != nil {
+		q.Ignore = gate.Ignore
+		if gate.Source == plan.SourceLogs || gate.Source == plan.SourceMetrics {
+			q.Service.Source = string(gate.Source)
+		}
 	}
-	g.Until = seen.Add(-maxLatency).Truncate(time.Second)
-	if g.Until.Before(g.Since) {
-		g.Until = g.Since
+	if s.Latency != nil {
+		q.Slow = s.Latency.Below.D()
+	}
+	return q
+}
+
+// probesOf is what a gate sends; nil: nothing. Cloud Monitoring cannot tell test requests from users'.
+func probesOf(t Task) *plan.Probes {
+	gate := t.Step.CountingGate()
+	source := queryOf(t.Step, t.Services[t.Step.Service()], time.Time{}).Service.Source
+	switch {
+	case gate == nil || source == string(plan.SourceMetrics):
+		return nil
+	case gate.Probes == nil && t.Probing:
+		return plan.DefaultProbes()
+	}
+	return gate.Probes
+}
+
+// probesAtOnce bounds the test requests that are under way, for a revision that answers slowly.
+const probesAtOnce = 10
+
+// probe sends test requests at their rate for as long as passes between two looks. How they were answered is for
+// the log to say, which counts them once whoever sent them.
+func (g gates) probe(ctx context.Context, t Task, service Service) {
+	probes := probesOf(t)
+	if probes == nil {
 		return
 	}
-	var counted []Slot
-	for _, s := range requests.Slots {
-		if s.At.Before(g.Since) || !s.At.Before(g.Until) {
+	var sending errgroup.Group
+	sending.SetLimit(probesAtOnce)
+	due := time.NewTicker(time.Duration(float64(time.Second) / probes.Rate))
+	defer due.Stop()
+	for end := time.Now().Add(lookEvery); time.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+		case <-due.C:
+			sending.TryGo(func() error { return g.prober.Probe(ctx, service, probes.Path) })
 			continue
 		}
-		g.Counts.Requests += s.Requests
-		g.Counts.Errors += s.Errors
-		counted = append(counted, s)
+		break
 	}
-	g.Points = PointsOf(g.Since, g.Until, counted)
-	if seconds := g.Until.Sub(g.Since).Seconds(); seconds > 0 {
-		g.PerSec = float64(g.Counts.Requests) / seconds
-	}
+	_ = sending.Wait()
 }
 
-func lookNoLogs(ctx context.Context, log RequestLog, t Task, since time.Time) (Outcome, error) {
+func (g gates) lookNoLogs(ctx context.Context, t Task, since time.Time) (Outcome, error) {
 	spec := t.Step.NoLogs
 	service := t.Services[spec.Service]
-	lines, err := log.Lines(ctx, service, service.Candidate.Name, spec.Match, t.Created)
+	lines, err := g.log.Lines(ctx, service, service.Candidate.Name, spec.Match, t.Created)
 	if err != nil {
 		return Outcome{}, err
 	}
-	requests, err := log.Requests(ctx, Query{Service: service, Revision: service.Candidate.Name, Since: since})
+	requests, err := g.log.Requests(ctx, queryOf(t.Step, service, since))
 	if err != nil {
 		return Outcome{}, err
 	}
 	return JudgeNoLogs(spec, service, since, lines, requests, time.Now().UTC(), t.Extra), nil
-}
-
-// JudgeNoLogs decides a no_logs gate at the time now: any line that matches fails it at once. That
-// there is none is evidence only once so many requests were served that a fault in min_rate of them
-// would have shown with probability 1-alpha.
-func JudgeNoLogs(spec *plan.NoLogs, service Service, since time.Time, lines Lines, requests Requests, now time.Time, extra time.Duration) Outcome {
-	g := &Gate{Revision: service.Candidate.Name, Limit: spec.MinRate, Since: since, Hits: lines.Hits, Sample: cut(lines.Sample, 200)}
-	g.count(requests, spec.MaxLatency.D(), now)
-	g.Points = nil
-	g.Needed = max(0, verdict.AbsenceNeeded(float64(spec.MinRate), spec.Alpha)-g.Counts.Requests)
-	g.Verdict = verdict.Inconclusive
-	o := Outcome{State: StillRunning, Gate: g, Again: lookEvery}
-	switch {
-	case lines.Hits > 0:
-		o.State, o.Label, g.Verdict = FailedState, "log_matches", verdict.Fail
-		o.Detail = g.Sample
-	case g.Needed == 0:
-		o.State, g.Verdict = Passed, verdict.Pass
-	case !now.Before(since.Add(spec.Budget.D() + extra)):
-		o.State, o.Label = Inconclusive, "not_enough_traffic"
-	}
-	o.Note = g.absenceNote(o.State, spec.Match)
-	return o
-}
-
-func cut(s string, n int) string {
-	runes := []rune(s)
-	if len(runes) <= n {
-		return s
-	}
-	return string(runes[:n-1]) + "…"
 }

@@ -16,11 +16,11 @@ var t0 = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 func seconds(d time.Duration) plan.Duration { return plan.Duration(d) }
 
 func gateSpec() *plan.ErrorRate {
-	return &plan.ErrorRate{
-		Service: "backend", Below: 0.05, AlphaPass: 0.05, AlphaFail: 0.05,
+	return &plan.ErrorRate{Below: 0.05, Gate: plan.Gate{
+		Service: "backend", AlphaPass: 0.05, AlphaFail: 0.05, Bucket: seconds(10 * time.Second),
 		WarmUp: seconds(5 * time.Second), MinTime: seconds(20 * time.Second),
 		MaxLatency: seconds(5 * time.Second), Budget: seconds(5 * time.Minute),
-	}
+	}}
 }
 
 // steady is perSecond requests in each second since t0, of which the first `errors` fail.
@@ -35,7 +35,7 @@ func steady(from, to int, perSecond, errors int64) Requests {
 	return r
 }
 
-func TestJudgeErrorRate(t *testing.T) {
+func TestJudgeRate(t *testing.T) {
 	old := Service{Name: "backend", Candidate: Revision{Name: "backend-s1-1"}, Baseline: &Baseline{Requests: 1672, Errors: 1204}}
 	tests := []struct {
 		name     string
@@ -59,7 +59,8 @@ func TestJudgeErrorRate(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o, err := JudgeErrorRate(gateSpec(), old, t0, tt.requests, t0.Add(tt.now), tt.extra)
+			spec := plan.Step{Name: "Errors", Kind: plan.KindErrorRate, ErrorRate: gateSpec()}
+			o, err := JudgeRate(Case{Spec: spec, Service: old, Since: t0, Requests: tt.requests, Extra: tt.extra}, t0.Add(tt.now))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,17 +125,23 @@ func TestEvidence(t *testing.T) {
 	gate := func(requests, errors, needed int64, atMost float64) *Gate {
 		return &Gate{Limit: 0.05, Counts: verdict.Counts{Requests: requests, Errors: errors}, AtMost: atMost, Needed: needed, PerSec: 0.4}
 	}
-	old, least := &Baseline{Requests: 1672, Errors: 1204}, plan.Duration(time.Minute)
+	old := &Baseline{Requests: 1672, Errors: 1204}
+	note := func(g *Gate, state OutcomeState, before *Baseline) string {
+		spec := gateSpec()
+		spec.MinTime = plan.Duration(time.Minute)
+		c := Case{Spec: plan.Step{Kind: plan.KindErrorRate, ErrorRate: spec}, Service: Service{Baseline: before}}
+		return g.rateNote(&Outcome{State: state}, c, &judged{gate: g})
+	}
 	for _, tt := range []struct{ got, want string }{
-		{gate(118, 1, 6, 0.06).errorRateNote(StillRunning, old, least), "118 requests, 1 error. 6 more clean ones to pass (about 15 s)."},
-		{gate(334, 3, 0, 0.032).errorRateNote(Passed, old, least), "Errors 72% (1,204 of 1,672) → 0.9% (3 of 334), at most 3.2%. Limit 5%: passed."},
-		{gate(133, 40, 9, 1).errorRateNote(FailedState, nil, least), "Errors 30% (40 of 133). Limit 5%: failed."},
-		{gate(12, 0, 58, 1).errorRateNote(Inconclusive, old, least), "Not enough traffic: 12 of at least 70 requests."},
-		{gate(90, 2, 100, 1).errorRateNote(Inconclusive, old, least), "Not enough traffic: 90 requests, 2 errors; at least 100 more clean ones needed."},
-		{gate(90, 9, math.MaxInt64, 1).errorRateNote(Inconclusive, old, least), "Too close to call: errors 10% (9 of 90), limit 5%."},
-		{gate(0, 0, 70, 1).errorRateNote(StillRunning, nil, least), "No requests yet. 70 more clean ones to pass (about 2 min 55 s)."},
-		{gate(90, 0, 0, 0.04).errorRateNote(StillRunning, nil, least), "90 requests, no errors. Enough to pass, but not before 1m are over."},
-		{gate(90, 40, math.MaxInt64, 1).errorRateNote(StillRunning, nil, least), "90 requests, 40 errors. Too many errors to pass soon."},
+		{note(gate(118, 1, 6, 0.06), StillRunning, old), "118 requests, 1 error. 6 more clean ones to pass (about 15 s)."},
+		{note(gate(334, 3, 0, 0.032), Passed, old), "Errors 72% (1,204 of 1,672) → 0.9% (3 of 334), at most 3.2%. Limit 5%: passed."},
+		{note(gate(133, 40, 9, 1), FailedState, nil), "Errors 30% (40 of 133). Limit 5%: failed."},
+		{note(gate(12, 0, 58, 1), Inconclusive, old), "Not enough traffic: 12 of at least 70 requests."},
+		{note(gate(90, 2, 100, 1), Inconclusive, old), "Not enough traffic: 90 requests, 2 errors; at least 100 more clean ones needed."},
+		{note(gate(90, 9, math.MaxInt64, 1), Inconclusive, old), "Too close to call: errors 10% (9 of 90), limit 5%."},
+		{note(gate(0, 0, 70, 1), StillRunning, nil), "No requests yet. 70 more clean ones to pass (about 2 min 55 s)."},
+		{note(gate(90, 0, 0, 0.04), StillRunning, nil), "90 requests, no errors. Enough to pass, but not before 1m are over."},
+		{note(gate(90, 40, math.MaxInt64, 1), StillRunning, nil), "90 requests, 40 errors. Too many errors to pass soon."},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got  %q\nwant %q", tt.got, tt.want)
@@ -163,15 +170,15 @@ func TestGateWithoutALog(t *testing.T) {
 		plan.KindNoLogs:    {Kind: plan.KindNoLogs, NoLogs: &plan.NoLogs{Service: "backend", Match: "Error", MinRate: 0.05, Alpha: 0.05}},
 	} {
 		task.Step = spec
-		handle, err := GateActions(refusing{})[kind].Start(t.Context(), task)
+		handle, err := GateActions(refusing{}, nil)[kind].Start(t.Context(), task)
 		if err != nil {
 			t.Fatal(err)
 		}
-		o, err := GateActions(refusing{denied})[kind].Poll(t.Context(), task, handle)
+		o, err := GateActions(refusing{denied}, nil)[kind].Poll(t.Context(), task, handle)
 		if err != nil || o.State != Inconclusive || o.Note != denied.Reason || o.Detail != denied.Detail {
 			t.Errorf("%s, refused: %+v, %v", kind, o, err)
 		}
-		if _, err := GateActions(refusing{errors.New("unavailable")})[kind].Poll(t.Context(), task, handle); err == nil {
+		if _, err := GateActions(refusing{errors.New("unavailable")}, nil)[kind].Poll(t.Context(), task, handle); err == nil {
 			t.Errorf("%s, no answer: no error, so it is not asked again", kind)
 		}
 	}

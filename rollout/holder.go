@@ -101,14 +101,19 @@ func (h *holder) renew(ctx context.Context, stop context.CancelCauseFunc) {
 	}
 }
 
-// handOver gives the lease up so that another replica can take over at once.
+// handOver gives the lease up so that another replica can take over: at once when this one ends, and a moment later
+// when it could not go on, which another one may not be able to either.
 func (h *holder) handOver(ctx context.Context) {
+	due := time.Now()
+	if ctx.Err() == nil {
+		due = due.Add(pollEvery)
+	}
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if _, err := h.flush(call); err != nil {
 		h.log.Warn("what came last is not written down; another replica finds it out", "err", err)
 	}
-	if err := h.engine.Leases.Release(call, h.lease, time.Now()); err != nil {
+	if err := h.engine.Leases.Release(call, h.lease, due); err != nil {
 		h.log.Warn("could not hand the rollout over; another replica takes it when the lease ends", "err", err)
 	}
 }
@@ -176,6 +181,8 @@ func (h *holder) step(ctx context.Context) (done bool, wake time.Time, err error
 				return done, wake, ignoreRefusal(err)
 			}
 			continue
+		case d.Look:
+			return true, wake, h.look(ctx)
 		case d.Park && len(h.attempts) == 0:
 			if done, err := h.flush(ctx); done || err != nil {
 				return done, wake, err
@@ -248,8 +255,13 @@ func (h *holder) store(ctx context.Context, next Rollout, events []Event) (done 
 	last := events[len(events)-1]
 	c := Commit{Rollout: next, Events: events, Fence: h.lease.Fence, Then: Hold}
 	switch d := Next(next, last.At); {
-	case next.Status == Ended:
+	case next.Status == Ended && last.Kind == Finished:
 		c.Then, c.Lock = Over, next.LockAfter()
+		if next.Watched() {
+			c.Due = last.At.Add(watchEvery)
+		}
+	case next.Status == Ended:
+		c.Then = Park
 	case d.Park && len(d.Events) == 0 && h.idleBut(last.Step):
 		c.Then, c.Due = Park, d.Wake
 	}

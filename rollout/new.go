@@ -64,7 +64,7 @@ func New(req Request, id string, services map[string]Service) (Rollout, Event) {
 	r := Rollout{
 		Schema: Schema, ID: id, Version: 1, Token: req.Token,
 		Target: req.Target, Environment: *req.Environment,
-		PlanName: req.Plan.Name, PlanDigest: req.Plan.Digest(), OnFailure: req.Plan.OnFailure,
+		PlanName: req.Plan.Name, PlanDigest: req.Plan.Digest(), OnFailure: req.Plan.OnFailure, WatchFor: req.Plan.Watch,
 		Services: services, Channel: req.Channel, By: req.By, Created: req.At, Status: Running, Events: 1,
 		Lock: Lock{Target: req.Environment.LockTarget(req.Target), Rollout: id, By: req.By, Since: req.At},
 	}
@@ -76,7 +76,7 @@ func New(req Request, id string, services map[string]Service) (Rollout, Event) {
 			if _, ok := services[s.Service()]; s.Service() != "" && !ok {
 				continue
 			}
-			if s.Kind == plan.KindErrorRate {
+			if s.CountingGate() != nil {
 				gates++
 			}
 			phase.Steps = append(phase.Steps, Step{Spec: *s, Status: StepPending})
@@ -139,10 +139,9 @@ func (r *Rollout) LockAfter() *Lock {
 func (r *Rollout) shareAlpha(gates int) {
 	for pi := range r.Phases {
 		for si := range r.Phases[pi].Steps {
-			if spec := &r.Phases[pi].Steps[si].Spec; spec.ErrorRate != nil {
-				gate := *spec.ErrorRate
-				gate.AlphaFail /= float64(gates)
-				spec.ErrorRate = &gate
+			spec := &r.Phases[pi].Steps[si].Spec
+			if gate := spec.CountingGate(); gate != nil {
+				*spec = *spec.WithAlphaFail(gate.AlphaFail / float64(gates))
 			}
 		}
 	}

@@ -15,6 +15,7 @@ type Decision struct {
 	Cancel []Cancellation // attempts to be stopped
 	Wake   time.Time      // the next deadline; zero: none
 	Park   bool           // nothing is under way: a lease is not needed until Wake or a person's event
+	Look   bool           // at whether the verdicts of an ended rollout still hold
 }
 
 // Cancellation is an attempt that has to stop, and how the step ends by it.
@@ -28,7 +29,7 @@ type Cancellation struct {
 func Next(r Rollout, now time.Time) Decision {
 	var d Decision
 	if r.Status == Ended {
-		return Decision{Park: true}
+		return Decision{Park: !r.Watched(), Look: r.Watched()}
 	}
 	if d.Events = r.due(now); len(d.Events) > 0 {
 		return d

@@ -46,6 +46,8 @@ func (r *Rollout) howItFailed() string {
 	switch {
 	case r.Kind == Rollback:
 		return because(fmt.Sprintf("was rolled back by %s at %s", r.By.Name, at), r.Lock.Reason)
+	case r.FailedLate():
+		return fmt.Sprintf("failed at %s, after it had passed: %s", r.Watch.Outcome.At.UTC().Format("Jan 2 15:04 MST"), r.Watch.Outcome.Note)
 	case r.End.Result == Succeeded:
 		return ""
 	case r.End.Result == RolledBack:
@@ -78,6 +80,8 @@ func lastGood(past []Rollout, service, serving string) string {
 		s, ok := r.Services[service]
 		switch {
 		case !ok || r.End.Result != Succeeded:
+		case r.FailedLate():
+			bad[s.Candidate.Name] = true
 		case r.Kind == Rollback:
 			bad[s.Stable.Name] = true
 		case !bad[s.Candidate.Name]:

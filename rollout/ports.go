@@ -35,7 +35,7 @@ type Commit struct {
 	Fence   int64     // the holder's lease; 0 for a person's event, which needs no lease
 	Then    Then      // what becomes of the lease
 	Lock    *Lock     // with Over: the person's lock that the target is left with; nil: it is free
-	Due     time.Time // with Park: when the rollout is due again; zero: only a person's event wakes it
+	Due     time.Time // with Park: when the rollout is due again; zero: only a person's event wakes it. With Over: when its verdicts are looked at again; zero: never
 }
 
 // Then says what becomes of the lease after a commit.
@@ -106,6 +106,8 @@ type Task struct {
 	Created  time.Time     // when the rollout began
 	Started  time.Time     // when the attempt began
 	Extra    time.Duration // by which people have extended a gate's budget
+	Probing  bool          // people had test requests sent to a gate
+	Passed   []Step        // of the same service and kind, those that passed by counting requests
 	Services map[string]Service
 	Hosts    []string // that may be called besides the services' own; see plan.MatchHost
 	// Held asks whether this replica may still act; nil: it may. An Action that reads its precondition
@@ -161,6 +163,13 @@ type RequestLog interface {
 	Requests(ctx context.Context, q Query) (Requests, error)
 	// Lines returns how many log lines of the revision since then contain match.
 	Lines(ctx context.Context, s Service, revision, match string, since time.Time) (Lines, error)
+}
+
+// Prober makes test requests.
+type Prober interface {
+	// Probe requests a path of the service's new revision, marked by GateAgent. How it was answered is the log's to
+	// say; an error means that there was no answer.
+	Probe(ctx context.Context, s Service, path string) error
 }
 
 // Query says which requests to count: those of one revision that started at or after Since.

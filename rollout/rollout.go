@@ -13,7 +13,7 @@ import (
 // Schema is the version of the snapshot's JSON. A newer one is left alone by an older bot. An older bot of
 // the same schema drops the fields that it does not know, so that one which must not get lost takes a new
 // number; testdata keeps a snapshot of each.
-const Schema = 1
+const Schema = 2
 
 // Rollout is a plain snapshot of one execution of a plan. Whoever holds it can render the card, go
 // on with the work and recompute the verdicts. Times are UTC, rates are fractions 0–1.
@@ -41,6 +41,9 @@ type Rollout struct {
 	Asks   []Ask  `json:"asks,omitempty"`
 	Stop   *Stop  `json:"stop,omitempty"` // set once the plan is left: by a failure, a person or a deadline
 	End    *End   `json:"end,omitempty"`
+
+	WatchFor plan.Duration `json:"watch_for,omitempty"` // how long verdicts stay provisional after the end; 0: not at all
+	Watch    *Watch        `json:"watch,omitempty"`     // set at the end of a rollout whose verdicts are provisional
 
 	Events int64 `json:"events"` // how many events were applied; the last one's Seq
 }
@@ -174,6 +177,37 @@ type Phase struct {
 	Added    bool   `json:"added,omitempty"` // by the rollout itself, not from deploy.yaml
 }
 
+// Watch is what becomes of a rollout's verdicts after its end. The target is free meanwhile.
+type Watch struct {
+	Until   time.Time `json:"until"`             // the verdicts are provisional until then
+	Outcome *WatchEnd `json:"outcome,omitempty"` // nil while it lasts
+}
+
+// WatchEnd is how a watch ended.
+type WatchEnd struct {
+	At    time.Time  `json:"at"`
+	State WatchState `json:"state"`
+	Note  string     `json:"note"` // one safe sentence
+}
+
+// WatchState says whether the verdicts held.
+type WatchState string
+
+const (
+	WatchHeld    WatchState = "held"    // nothing came up that speaks against them
+	WatchFailed  WatchState = "failed"  // errors came up, or entries that were late turned a verdict
+	WatchUnknown WatchState = "unknown" // there was nothing to see, or it could not be read
+	WatchLeft    WatchState = "left"    // another rollout began, which judges for itself
+)
+
+// Watched reports whether the rollout's verdicts are provisional still.
+func (r *Rollout) Watched() bool { return r.Watch != nil && r.Watch.Outcome == nil }
+
+// FailedLate reports whether its verdicts did not hold after it had succeeded.
+func (r *Rollout) FailedLate() bool {
+	return r.Watch != nil && r.Watch.Outcome != nil && r.Watch.Outcome.State == WatchFailed
+}
+
 // Step is one step in progress, with its frozen definition.
 type Step struct {
 	ID      string     `json:"id"` // "PHASE.STEP", from 1; steady over the rollout's life
@@ -195,7 +229,8 @@ type Step struct {
 	// Waived: it failed or stayed inconclusive, and WaivedBy decided to go on all the same.
 	Waived   bool          `json:"waived,omitempty"`
 	WaivedBy *Actor        `json:"waived_by,omitempty"`
-	Extra    plan.Duration `json:"extra,omitempty"` // by which people have extended a gate's budget
+	Extra    plan.Duration `json:"extra,omitempty"`   // by which people have extended a gate's budget
+	Probing  bool          `json:"probing,omitempty"` // people had test requests sent to a gate that has none of its own
 }
 
 // StepStatus is where a step stands.
@@ -221,13 +256,13 @@ func (s StepStatus) Over() bool {
 	return false
 }
 
-// Gate is the evidence of an error_rate or no_logs step.
+// Gate is the evidence of a step that ends in a verdict.
 type Gate struct {
 	Revision string          `json:"revision"`
 	Limit    plan.Percent    `json:"limit"`
 	Since    time.Time       `json:"since"` // requests that started in [Since, Until) are counted
 	Until    time.Time       `json:"until"`
-	Counts   verdict.Counts  `json:"counts"`
+	Counts   verdict.Counts  `json:"counts"` // of users' requests; for a latency step Errors are the slow ones
 	Verdict  verdict.Verdict `json:"verdict"`
 	AtMost   float64         `json:"at_most"`          // the rate is at most this, at the gate's α
 	Needed   int64           `json:"needed"`           // further clean requests until PASS; 0 once passed
@@ -235,6 +270,12 @@ type Gate struct {
 	Hits     int64           `json:"hits,omitempty"`   // no_logs: lines that match
 	Sample   string          `json:"sample,omitempty"` // no_logs: the first of them, its first 200 characters
 	Points   []Point         `json:"points,omitempty"` // at most 20, oldest first
+	Source   string          `json:"source,omitempty"` // where the counts come from; "": logs
+
+	Probes       *verdict.Counts  `json:"probes,omitempty"`        // of test requests; nil: none are sent
+	ProbesNeeded int64            `json:"probes_needed,omitempty"` // further clean test requests until they would pass the gate; 0 if they cannot
+	OnProbes     bool             `json:"on_probes,omitempty"`     // passed on test requests alone
+	Receipt      *verdict.Receipt `json:"receipt,omitempty"`       // once it has ended: what the verdict can be recomputed from
 }
 
 // Point is the requests that started in one slice of a window.
@@ -294,6 +335,7 @@ const (
 	VerbRollback Verb = "rollback" // the same, as the answer to a decision
 	VerbRetry    Verb = "retry"    // another attempt of the step asked about
 	VerbExtend   Verb = "extend"   // a gate goes on for another 15 minutes, with the same counts
+	VerbProbe    Verb = "probe"    // the same, with test requests of Slipway's
 	VerbContinue Verb = "continue" // go on without the evidence
 	VerbHold     Verb = "hold"     // leave the plan; traffic stays as it is
 	VerbConfirm  Verb = "confirm"  // what a manual step asks for is done

@@ -11,6 +11,10 @@ import (
 // must not be passed unawares by the requests that test it.
 const ProbeAgent = "Slipway-Probe"
 
+// GateAgent begins the user agent of a gate's test requests. Only they are counted as such: a step may make requests
+// that are meant to fail.
+const GateAgent = ProbeAgent + "-Gate"
+
 // Expand fills in the ${…} of s that name the task's services. The error names the reference that is
 // not known, or not known yet: a candidate's before it was deployed.
 func (t Task) Expand(s string) (string, error) { return plan.Expand(s, Vars(t.Services)) }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -198,8 +199,9 @@ func TestANewerSchemaIsLeftToNewerBots(t *testing.T) {
 		f := newFleet(t)
 		r := f.keep(raw)
 		key := "{slipway}:rollout:" + r.ID
-		f.redis.HSet(key, "schema", "2")
-		f.redis.HSet(key, "snapshot", `{"schema":2,"phases":"in another form"}`)
+		newer := strconv.Itoa(rollout.Schema + 1)
+		f.redis.HSet(key, "schema", newer)
+		f.redis.HSet(key, "snapshot", `{"schema":`+newer+`,"phases":"in another form"}`)
 		e := f.replicaForAll()
 		time.Sleep(time.Minute)
 		if got := f.redis.HGet(key, "snapshot"); !strings.Contains(got, "another form") {

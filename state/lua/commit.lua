@@ -75,6 +75,9 @@ local function finish()
   for _, key in ipairs({rollout, events, card}) do
     redis.call('EXPIRE', key, int(retention))
   end
+  if delay >= 0 then -- its verdicts are provisional, and somebody has to look at them again
+    redis.call('ZADD', due, int(now + delay), id)
+  end
 end
 
 if next == 'over' then
