@@ -2,17 +2,12 @@ package gcp
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/logging/apiv2/loggingpb"
-	logtypepb "google.golang.org/genproto/googleapis/logging/type"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"slipway/rollout"
 	"slipway/sandbox/fakegcp"
@@ -125,104 +120,6 @@ func TestFilterNamesOneRevisionOnly(t *testing.T) {
 			t.Errorf("requests of a revision that has none: %+v", got)
 		}
 	})
-}
-
-func entry(id string, at time.Time, code int32, agent string) *loggingpb.LogEntry {
-	return &loggingpb.LogEntry{
-		InsertId: id, Timestamp: timestamppb.New(at), ReceiveTimestamp: timestamppb.New(at.Add(2 * time.Second)),
-		HttpRequest: &logtypepb.HttpRequest{Status: code, UserAgent: agent},
-	}
-}
-
-func TestTally(t *testing.T) {
-	began := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	t.Run("a second's requests, errors are 5xx", func(t *testing.T) {
-		tally := newTally(rollout.Query{Since: began})
-		for i, code := range []int32{200, 404, 499, 500, 503} {
-			tally.add(entry(fmt.Sprint(i), began.Add(time.Duration(i)*time.Millisecond), code, "curl"))
-		}
-		got := tally.requests().Slots
-		if len(got) != 1 || got[0].Requests != 5 || got[0].Errors != 2 || !got[0].At.Equal(began) {
-			t.Errorf("%+v", got)
-		}
-	})
-	t.Run("probes count as time and apart, not as requests", func(t *testing.T) {
-		tally := newTally(rollout.Query{Since: began, Ignore: []string{"/*"}})
-		tally.add(entry("1", began, 500, rollout.ProbeAgent+"/1 (+abc/1.1/1)"))
-		got := tally.requests()
-		if len(got.Slots) != 0 || !got.Watermark.Equal(began.Add(2*time.Second)) {
-			t.Errorf("%+v", got)
-		}
-		if want := []rollout.Slot{{At: began, Requests: 1, Errors: 1}}; !slices.Equal(got.Probes, want) {
-			t.Errorf("probes %+v, want %+v", got.Probes, want)
-		}
-	})
-	t.Run("slow ones take longer than the limit", func(t *testing.T) {
-		tally := newTally(rollout.Query{Since: began, Slow: 800 * time.Millisecond})
-		for i, took := range []time.Duration{0, 799 * time.Millisecond, 800 * time.Millisecond, 801 * time.Millisecond, time.Minute} {
-			e := entry(fmt.Sprint(i), began, 200, "curl")
-			e.HttpRequest.Latency = durationpb.New(took)
-			tally.add(e)
-		}
-		if want := []rollout.Slot{{At: began, Requests: 5, Slow: 2}}; !slices.Equal(tally.requests().Slots, want) {
-			t.Errorf("%+v", tally.requests().Slots)
-		}
-	})
-	t.Run("what is ignored counts as time, not as requests", func(t *testing.T) {
-		tally := newTally(rollout.Query{Since: began, Ignore: []string{"/health", "/internal/*"}})
-		for i, path := range []string{"/health", "/health?deep=1", "/healthy", "/internal/x", "/internal", ""} {
-			e := entry(fmt.Sprint(i), began.Add(time.Duration(i)*time.Second), 200, "curl")
-			e.HttpRequest.RequestUrl = "https://backend.example" + path
-			tally.add(e)
-		}
-		got := tally.requests()
-		if total, _ := sum(got, began.Add(time.Minute)); total != 3 || !got.Watermark.Equal(began.Add(7*time.Second)) {
-			t.Errorf("%d requests counted, watermark %v", total, got.Watermark)
-		}
-	})
-	t.Run("late, out of order and twice", func(t *testing.T) {
-		tally := newTally(rollout.Query{Since: began})
-		for round := range 3 {
-			tally.add(entry("b", began.Add(20*time.Second), 200, ""))
-			tally.add(entry("a", began.Add(18*time.Second), 200, ""))
-			tally.advance()
-			if total, _ := sum(tally.requests(), began.Add(time.Hour)); total != 2 {
-				t.Fatalf("round %d: %d requests", round, total)
-			}
-		}
-		if !tally.from.Equal(began.Add(22*time.Second - overlap)) {
-			t.Errorf("the next listing begins at %v", tally.from)
-		}
-		tally.add(entry("c", began.Add(time.Minute), 200, ""))
-		tally.advance()
-		if len(tally.seen) != 1 {
-			t.Errorf("%d identifiers are kept, want those that can show again", len(tally.seen))
-		}
-	})
-}
-
-func TestIgnoredPaths(t *testing.T) {
-	for url, want := range map[string]string{
-		"https://host/a/b?c=/d": "/a/b", "https://host": "/", "https://host?x": "/", "https://host/": "/", "https://host/?x": "/",
-		"/bare?x": "/bare", "": "/", "http://host:80/health": "/health",
-	} {
-		if got := pathOf(url); got != want {
-			t.Errorf("%q of %q, want %q", got, url, want)
-		}
-	}
-	if ignored(nil, "https://host/health") || !ignored([]string{"/"}, "https://host") || !ignored([]string{"*"}, "https://host/x") {
-		t.Error("ignored the wrong one")
-	}
-}
-
-func TestTalliesForget(t *testing.T) {
-	fresh := func() *tally { return newTally(rollout.Query{}) }
-	all := tallies{byKey: map[tallyKey]*tally{}}
-	old := all.get(tallyKey{revision: "old"}, fresh)
-	old.used = old.used.Add(-2 * keepTally)
-	if all.get(tallyKey{revision: "new"}, fresh); len(all.byKey) != 1 {
-		t.Errorf("%d tallies, want the old one forgotten", len(all.byKey))
-	}
 }
 
 func TestText(t *testing.T) {

@@ -37,41 +37,25 @@ const (
 // reached no container, because no instance was free or nobody was allowed in, are not there at all.
 func (c *Cloud) requestsFromMetrics(ctx context.Context, q rollout.Query) (rollout.Requests, error) {
 	now := time.Now().UTC()
-	w := minutes{from: roundUp(q.Since), until: now.Truncate(metricsEvery), slots: map[int64]*rollout.Slot{}}
 	r := rollout.Requests{Every: metricsEvery, Source: rollout.FromMetrics, Query: metricFilter(requestCount, q.Service, q.Revision)}
-	if !w.from.Before(w.until) {
+	m := minutes{
+		from: roundUp(q.Since), until: now.Truncate(metricsEvery),
+		slots: map[int64]*rollout.Slot{}, latencies: map[int64][]*distribution.Distribution{},
+	}
+	if !m.from.Before(m.until) {
 		return r, nil
 	}
-	classes := map[int64][]*distribution.Distribution{}
 	both, ctx := errgroup.WithContext(ctx)
-	both.Go(func() error {
-		return c.series(ctx, q.Service.Project, r.Query, w, w.count)
-	})
+	both.Go(func() error { return c.series(ctx, q.Service.Project, r.Query, m, m.count) })
 	if q.Slow > 0 {
 		both.Go(func() error {
-			filter := metricFilter(requestLatencies, q.Service, q.Revision)
-			return c.series(ctx, q.Service.Project, filter, w, func(at int64, s *monitoringpb.TimeSeries, v *monitoringpb.TypedValue) {
-				classes[at] = append(classes[at], v.GetDistributionValue())
-			})
+			return c.series(ctx, q.Service.Project, metricFilter(requestLatencies, q.Service, q.Revision), m, m.time)
 		})
 	}
 	if err := both.Wait(); err != nil {
 		return rollout.Requests{}, err
 	}
-	closed := now.Add(-metricsLag).Truncate(metricsEvery)
-	for at, slot := range w.slots {
-		if q.Slow > 0 {
-			judgeLatencies(slot, classes[at], q.Slow)
-		}
-		end := slot.At.Add(metricsEvery)
-		if arrived := earlier(end, closed); arrived.After(r.Watermark) {
-			r.Watermark = arrived
-		}
-		if !end.After(closed) {
-			r.Slots = append(r.Slots, *slot)
-		}
-	}
-	slices.SortFunc(r.Slots, func(a, b rollout.Slot) int { return a.At.Compare(b.At) })
+	r.Slots, r.Watermark = m.complete(now.Add(-metricsLag).Truncate(metricsEvery), q.Slow)
 	return r, nil
 }
 
@@ -80,6 +64,7 @@ func (c *Cloud) requestsFromMetrics(ctx context.Context, q rollout.Query) (rollo
 type minutes struct {
 	from, until time.Time
 	slots       map[int64]*rollout.Slot
+	latencies   map[int64][]*distribution.Distribution
 }
 
 func (m minutes) count(at int64, s *monitoringpb.TimeSeries, v *monitoringpb.TypedValue) {
@@ -94,17 +79,41 @@ func (m minutes) count(at int64, s *monitoringpb.TimeSeries, v *monitoringpb.Typ
 	}
 }
 
+func (m minutes) time(at int64, _ *monitoringpb.TimeSeries, v *monitoringpb.TypedValue) {
+	m.latencies[at] = append(m.latencies[at], v.GetDistributionValue())
+}
+
+// complete returns the slots that end by the time given, ascending, and until when points have arrived; a
+// younger minute that shows already proves that much for the time before.
+func (m minutes) complete(by time.Time, slow time.Duration) (list []rollout.Slot, watermark time.Time) {
+	for at, slot := range m.slots {
+		end := slot.At.Add(metricsEvery)
+		if arrived := earlier(end, by); arrived.After(watermark) {
+			watermark = arrived
+		}
+		if end.After(by) {
+			continue
+		}
+		if slow > 0 {
+			judgeLatencies(slot, m.latencies[at], slow)
+		}
+		list = append(list, *slot)
+	}
+	slices.SortFunc(list, func(a, b rollout.Slot) int { return a.At.Compare(b.At) })
+	return list, watermark
+}
+
 // series hands the points of the window to each, by the Unix time at which their minute begins. A minute has
 // a point in each series: one for each status and route.
 func (c *Cloud) series(
-	ctx context.Context, project, filter string, w minutes,
+	ctx context.Context, project, filter string, m minutes,
 	each func(at int64, s *monitoringpb.TimeSeries, v *monitoringpb.TypedValue),
 ) error {
 	ctx, cancel := context.WithTimeout(ctx, listTime)
 	defer cancel()
 	list := c.metrics.ListTimeSeries(ctx, &monitoringpb.ListTimeSeriesRequest{
 		Name: "projects/" + project, Filter: filter, PageSize: pointsPage,
-		Interval: &monitoringpb.TimeInterval{StartTime: timestamppb.New(w.from), EndTime: timestamppb.New(w.until)},
+		Interval: &monitoringpb.TimeInterval{StartTime: timestamppb.New(m.from), EndTime: timestamppb.New(m.until)},
 		Aggregation: &monitoringpb.Aggregation{
 			AlignmentPeriod: durationpb.New(metricsEvery), PerSeriesAligner: monitoringpb.Aggregation_ALIGN_DELTA,
 		},
@@ -118,7 +127,7 @@ func (c *Cloud) series(
 			return explain(err, metricsSubject(project))
 		}
 		for _, p := range s.GetPoints() {
-			if at := p.GetInterval().GetEndTime().AsTime().Add(-metricsEvery); !at.Before(w.from) {
+			if at := p.GetInterval().GetEndTime().AsTime().Add(-metricsEvery); !at.Before(m.from) {
 				each(at.Unix(), s, p.GetValue())
 			}
 		}

@@ -147,7 +147,7 @@ func (q *seriesQuery) aligned(end time.Time) time.Time {
 	if q.period == 0 {
 		return end
 	}
-	return q.to.Add(-q.to.Sub(end) / q.period * q.period)
+	return end.Add(q.to.Sub(end) % q.period)
 }
 
 func (q *seriesQuery) header(rev *revision, code int32) *monitoringpb.TimeSeries {
