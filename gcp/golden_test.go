@@ -137,6 +137,11 @@ func counting(ctx context.Context, w *world) (rollout.Outcome, error) {
 	return rollout.Outcome{}, err
 }
 
+func measuring(ctx context.Context, w *world) (rollout.Outcome, error) {
+	_, err := w.cloud.Requests(ctx, w.byMetrics(time.Now().Add(-10*time.Minute)))
+	return rollout.Outcome{}, err
+}
+
 // once does something before the call.
 func once(do func(w *world), then func(context.Context, *world) (rollout.Outcome, error)) func(context.Context, *world) (rollout.Outcome, error) {
 	return func(ctx context.Context, w *world) (rollout.Outcome, error) {
@@ -252,6 +257,7 @@ func provocations() []provoked {
 		{"permissions step", "permission_denied", fakegcp.Behavior{}, once(deny("run.services.update", "logging.logEntries.list"), running(permissions))},
 		{"permissions step, act as", "permission_denied", fakegcp.Behavior{}, once(deny("iam.serviceaccounts.actAs"), running(permissions))},
 		{"may not read logs", "permission_denied", fakegcp.Behavior{}, once(deny("logging.logEntries.list"), counting)},
+		{"may not read metrics", "permission_denied", fakegcp.Behavior{}, once(deny("monitoring.timeSeries.list"), measuring)},
 		{"may not run the job", "permission_denied", suite(), once(deny("run.jobs.run"), running(jobStep("", "ok")))},
 		{"no credentials", "unauthenticated", fakegcp.Behavior{}, once(fault("GetService", fakegcp.FaultError, "UNAUTHENTICATED"), deploying)},
 

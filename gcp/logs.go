@@ -33,6 +33,9 @@ func (c *Cloud) requestsFromLogs(ctx context.Context, q rollout.Query) (rollout.
 	if err := c.update(ctx, t, q.Service, filter); err != nil {
 		return rollout.Requests{}, err
 	}
+	if q.Revision == q.Service.Candidate.Name {
+		c.lookForDropped(ctx, t, q)
+	}
 	r := t.requests()
 	r.Query = filter + startedSince(q.Since)
 	return r, nil

@@ -11,6 +11,7 @@ import (
 
 	"cloud.google.com/go/logging/apiv2/loggingpb"
 	logtypepb "google.golang.org/genproto/googleapis/logging/type"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"slipway/rollout"
 )
@@ -70,6 +71,9 @@ type tally struct {
 	slow          time.Duration
 	ignore        []string
 	users, probes slots
+	ended         map[int64]int64 // all of them, by the Unix time at which the minute begins in which they ended
+	dropped       int64           // how many are missing, as Cloud Monitoring told when it was asked last
+	asked         time.Time       // when that was
 
 	match    string
 	hits     int64
@@ -81,7 +85,7 @@ type tally struct {
 func newTally(q rollout.Query) *tally {
 	t := newLineTally(q.Since, "")
 	t.slow, t.ignore = q.Slow, slices.Clone(q.Ignore)
-	t.users, t.probes = slots{}, slots{}
+	t.users, t.probes, t.ended = slots{}, slots{}, map[int64]int64{}
 	return t
 }
 
@@ -110,7 +114,7 @@ func (t *tally) add(e *loggingpb.LogEntry) {
 	t.seen[e.GetInsertId()] = received
 	t.newest = max(t.newest, received)
 	if request := e.GetHttpRequest(); request != nil {
-		t.addRequest(request, e.GetTimestamp().GetSeconds())
+		t.addRequest(request, e.GetTimestamp())
 		return
 	}
 	t.hits++
@@ -119,16 +123,24 @@ func (t *tally) add(e *loggingpb.LogEntry) {
 	}
 }
 
-// addRequest counts a request in the second, since 1970, in which it started: however late it is
-// logged, that is where it belongs. What is ignored still shows that the log is not behind.
-func (t *tally) addRequest(request *logtypepb.HttpRequest, second int64) {
+// addRequest counts a request in the second in which it started: however late it is logged, that is where
+// it belongs. What is ignored still shows that the log is not behind.
+func (t *tally) addRequest(request *logtypepb.HttpRequest, start *timestamppb.Timestamp) {
+	took := request.GetLatency().AsDuration()
+	t.ended[minuteOf(start, took)]++
 	into := t.users
 	if isProbe(request) {
 		into = t.probes
 	} else if ignored(t.ignore, request.GetRequestUrl()) {
 		return
 	}
-	into.add(second, failed(request), t.slow > 0 && request.GetLatency().AsDuration() > t.slow)
+	into.add(start.GetSeconds(), failed(request), t.slow > 0 && took > t.slow)
+}
+
+// minuteOf is the Unix time at which the minute begins in which a request ended.
+func minuteOf(start *timestamppb.Timestamp, took time.Duration) int64 {
+	end := start.GetSeconds() + int64((time.Duration(start.GetNanos())+took)/time.Second)
+	return end - end%int64(metricsEvery/time.Second)
 }
 
 // advance moves the window on after a listing that came to its end.
@@ -145,7 +157,7 @@ func (t *tally) advance() {
 }
 
 func (t *tally) requests() rollout.Requests {
-	r := rollout.Requests{Slots: t.users.sorted(), Probes: t.probes.sorted(), Every: time.Second, Source: rollout.FromLogs}
+	r := rollout.Requests{Slots: t.users.sorted(), Probes: t.probes.sorted(), Every: time.Second, Dropped: t.dropped, Source: rollout.FromLogs}
 	if t.newest > 0 {
 		r.Watermark = time.Unix(0, t.newest).UTC()
 	}

@@ -189,7 +189,7 @@ const (
 	FromMetrics = "metrics" // Cloud Monitoring
 )
 
-// Requests is a revision's requests by the time at which they started.
+// Requests is a revision's requests by the time at which they started; from metrics, at which they ended.
 type Requests struct {
 	Slots     []Slot        // of users; ascending, slots without requests are left out
 	Probes    []Slot        // Slipway's own, marked by ProbeAgent; likewise. Never pooled with users'
@@ -200,7 +200,7 @@ type Requests struct {
 	Query     string        // the filter, as one could ask for the same in the console
 }
 
-// Slot is the requests that started in [At, At+Every).
+// Slot is the requests of [At, At+Every).
 type Slot struct {
 	At       time.Time
 	Requests int64
