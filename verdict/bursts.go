@@ -114,8 +114,7 @@ func (p *process) after(buckets int64, gain float64) float64 {
 const paceMemory = 30
 
 // pace is the recent mean of requests a bucket, from which the weight of the next
-// is fixed: twice as many, so that few buckets have more. It learns from seen
-// buckets with requests only. The zero pace knows nothing.
+// is fixed. It learns from buckets with requests only. The zero pace knows nothing.
 type pace struct {
 	Mean float64 `json:"mean"`
 	Seen int     `json:"seen"` // up to paceMemory
@@ -129,8 +128,9 @@ func expecting(mean float64) pace {
 	return pace{Mean: mean, Seen: 1}
 }
 
-// weigh returns D for a bucket with so many requests, dropped ones included.
-func (p *pace) weigh(requests float64) float64 { return max(2*p.Mean, requests) }
+// weigh returns D for a bucket with so many requests, dropped ones included: some
+// times the mean, or as many as there are.
+func (p *pace) weigh(times, requests float64) float64 { return max(times*p.Mean, requests) }
 
 func (p *pace) learn(requests int64) {
 	if requests <= 0 {
@@ -140,8 +140,9 @@ func (p *pace) learn(requests int64) {
 	p.Mean += (float64(requests) - p.Mean) / float64(p.Seen)
 }
 
-// steadyShare is requests/D of a bucket when they come steadily.
-const steadyShare = 0.5
+// gateWeight is how many times the pace a gate's bucket weighs: few have more
+// requests than that, and those that have count for more.
+const gateWeight = 2
 
 // burstGate is a Gate over buckets.
 type burstGate struct {
@@ -160,7 +161,7 @@ func (g *burstGate) passing(odds float64, buckets []Bucket) process {
 	p, at := process{bets: passBets()}, expecting(g.expect)
 	for _, b := range buckets {
 		if errors, successes := b.counts().worst(); errors+successes > 0 {
-			p.add(passGain(odds, errors, successes, at.weigh(errors+successes)))
+			p.add(passGain(odds, errors, successes, at.weigh(gateWeight, errors+successes)))
 		}
 		at.learn(b.Requests)
 	}
@@ -172,7 +173,7 @@ func (g *burstGate) failingAt(limit float64, buckets []Bucket) process {
 	p, at := process{bets: failBets(limit)}, expecting(g.expect)
 	for _, b := range buckets {
 		if errors, successes := b.counts().best(); errors+successes > 0 {
-			p.add(failGain(limit, errors, successes, at.weigh(errors+successes)))
+			p.add(failGain(limit, errors, successes, at.weigh(gateWeight, errors+successes)))
 		}
 		at.learn(b.Requests)
 	}
@@ -191,7 +192,7 @@ func (g *burstGate) atMost(buckets []Bucket, passed bool) float64 {
 	for _, b := range buckets {
 		e, s := b.counts().worst()
 		if e+s > 0 {
-			weight := at.weigh(e + s)
+			weight := at.weigh(gateWeight, e+s)
 			errors, successes = errors+e/weight, successes+s/weight
 		}
 		at.learn(b.Requests)
@@ -205,11 +206,10 @@ func (g *burstGate) atMost(buckets []Bucket, passed bool) float64 {
 	})
 }
 
-// cleanNeeded is how many further buckets without an error, each with as many
-// requests as the pace expects, would make p pass: 0 when it does already,
-// math.MaxInt64 when they are more than a million.
-func (g *burstGate) cleanNeeded(p *process) int64 {
-	return leastEnough(func(more int64) bool {
-		return p.after(more, g.odds*steadyShare) >= g.passNeeds
-	})
+// needed is how many further buckets with this error rate would make p pass, each
+// with half of its weight in requests as when they come steadily: 0 when it does
+// already, math.MaxInt64 when they are more than a million.
+func (g *burstGate) needed(p *process, rate float64) int64 {
+	gain := passGain(g.odds, rate, 1-rate, gateWeight)
+	return leastEnough(func(more int64) bool { return p.after(more, gain) >= g.passNeeds })
 }

@@ -56,22 +56,22 @@ func TestCleanBuckets(t *testing.T) {
 func TestWeightsAreFixedBeforehand(t *testing.T) {
 	at := expecting(10)
 	for _, tt := range []struct{ requests, weight float64 }{{0, 20}, {20, 20}, {21, 21}, {1000, 1000}} {
-		if got := at.weigh(tt.requests); got != tt.weight {
+		if got := at.weigh(2, tt.requests); got != tt.weight {
 			t.Errorf("D for %v requests where 10 are expected = %v, want %v", tt.requests, got, tt.weight)
 		}
 	}
 	at.learn(30)
-	if got := at.weigh(1); got != 40 {
+	if got := at.weigh(2, 1); got != 40 {
 		t.Errorf("D after 10 were expected and 30 came = %v, want 40", got)
 	}
 	at.learn(0)
-	if got := at.weigh(1); got != 40 {
+	if got := at.weigh(2, 1); got != 40 {
 		t.Errorf("D after an empty bucket = %v, want 40 still", got)
 	}
 	for range 200 {
 		at.learn(1000)
 	}
-	if got := at.weigh(1); math.Abs(got-2000) > 5 {
+	if got := at.weigh(2, 1); math.Abs(got-2000) > 5 {
 		t.Errorf("D after 200 buckets of 1,000 = %v, want about 2,000", got)
 	}
 }

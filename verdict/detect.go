@@ -15,6 +15,11 @@ const FalseAlarmBuckets = 259_200
 // once in 360 buckets, an hour of 10 s each, while the rate is at the limit still.
 const resolvesAt = 360
 
+// detectorWeight is how many times the pace a detector's bucket weighs: one with
+// half of the usual requests is as good as any, and only quieter ones count for less.
+// With a gate's weight an alarm would take a quarter longer.
+const detectorWeight = 0.5
+
 // changepoint is an e-detector of Shiryaev–Roberts' form over buckets. With the
 // factors E_b of bursts.go, one for each bet:
 //
@@ -49,7 +54,15 @@ func (c *changepoint) log() float64 {
 	return logMean(&terms)
 }
 
-func (c *changepoint) decided() bool { return c.needs > 0 && c.log() >= math.Log(c.needs) }
+func (c *changepoint) decided() bool {
+	needs := math.Log(c.needs)
+	for _, l := range c.logs {
+		if l >= needs { // else no M is that large, and neither is their mean
+			return c.needs > 0 && c.log() >= needs
+		}
+	}
+	return false
+}
 
 // Detector raises the alarm when the error rate of a service has risen above a
 // limit. Make one with NewDetector or NewWatch; any other never alarms. It is a
@@ -85,7 +98,7 @@ func NewWatch(limit float64, buckets int64, alpha float64) (Detector, error) {
 func (d *Detector) Add(b Bucket) {
 	if c := b.counts(); c.usable() {
 		if errors, successes := c.best(); errors+successes > 0 && d.c.needs > 0 {
-			d.c.factor(failGain(d.c.limit, errors, successes, d.c.pace.weigh(errors+successes)))
+			d.c.factor(failGain(d.c.limit, errors, successes, d.c.pace.weigh(detectorWeight, errors+successes)))
 		}
 		d.c.pace.learn(b.Requests)
 	}
@@ -113,7 +126,7 @@ func NewResolver(limit float64) (Resolver, error) {
 func (r *Resolver) Add(b Bucket) {
 	if c := b.counts(); c.usable() {
 		if errors, successes := c.worst(); errors+successes > 0 && r.c.needs > 0 {
-			r.c.factor(passGain(r.c.limit/(1-r.c.limit), errors, successes, r.c.pace.weigh(errors+successes)))
+			r.c.factor(passGain(r.c.limit/(1-r.c.limit), errors, successes, r.c.pace.weigh(detectorWeight, errors+successes)))
 		}
 		r.c.pace.learn(b.Requests)
 	}

@@ -172,7 +172,7 @@ func simulated(rule Rule, buckets []Bucket) Verdict {
 	var sum Counts
 	for _, b := range buckets {
 		errors, successes := b.counts().worst()
-		weight := at.weigh(errors + successes)
+		weight := at.weigh(gateWeight, errors+successes)
 		if b.Requests > 0 {
 			passing.add(passGain(g.odds, errors, successes, weight))
 			failing.add(failGain(g.limit, errors, successes, weight))

@@ -136,7 +136,7 @@ func (j *judge) byBuckets(buckets []Bucket, sum Counts) Finding {
 			f.Verdict, f.Worse = Fail, true
 		}
 	}
-	f.NeededBuckets = g.cleanNeeded(&passing)
+	f.NeededBuckets = g.needed(&passing, 0)
 	f.Needed = requestsIn(f.NeededBuckets, paceOf(buckets, j.expect).Mean)
 	return f
 }
