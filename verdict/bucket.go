@@ -20,7 +20,7 @@ func (b Bucket) counts() Counts { return Counts{b.Requests, b.Errors, b.Dropped}
 
 // total adds buckets up. Its error says which bucket cannot be.
 func total(buckets []Bucket) (Counts, error) {
-	var sum Counts
+	var sum Bucket
 	var last time.Time
 	for i, b := range buckets {
 		if err := b.check(last); err != nil {
@@ -32,15 +32,20 @@ func total(buckets []Bucket) (Counts, error) {
 		if b.Requests > math.MaxInt64-sum.Requests || b.Dropped > math.MaxInt64-max(0, sum.Dropped) {
 			return Counts{}, fmt.Errorf("bucket %s: more requests than can be counted", b.name(i))
 		}
-		sum.Requests += b.Requests
-		sum.Errors += b.Errors
-		if b.Dropped == DroppedUnknown || sum.Dropped == DroppedUnknown {
-			sum.Dropped = DroppedUnknown
-		} else {
-			sum.Dropped += b.Dropped
-		}
+		sum.join(b)
 	}
-	return sum, nil
+	return sum.counts(), nil
+}
+
+// join adds another bucket's counts. Of what nobody knows the sum is not known.
+func (b *Bucket) join(other Bucket) {
+	b.Requests += other.Requests
+	b.Errors += other.Errors
+	if b.Dropped == DroppedUnknown || other.Dropped == DroppedUnknown {
+		b.Dropped = DroppedUnknown
+	} else {
+		b.Dropped += other.Dropped
+	}
 }
 
 func (b Bucket) name(i int) string {

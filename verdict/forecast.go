@@ -10,7 +10,7 @@ import (
 // is left of chance is less.
 const (
 	slowByRequests = 2.1
-	slowByBuckets  = 1.4
+	slowByBuckets  = 1.5
 )
 
 // Forecast is how many requests a rule takes to PASS; +Inf where it is not to be

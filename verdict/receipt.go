@@ -22,6 +22,7 @@ const receiptVersion = 1
 // minimum time), never more.
 type Receipt struct {
 	Version  int    `json:"version"`
+	Target   string `json:"target,omitempty"` // what was rolled out to: staging, or staging/backend
 	Rollout  string `json:"rollout"`
 	Step     string `json:"step"` // its ID in the rollout
 	Name     string `json:"name"` // what deploy.yaml calls the step
@@ -74,7 +75,7 @@ func (r Receipt) digest() (string, error) {
 	r.Digest = ""
 	canonical, err := json.Marshal(r)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("a receipt cannot hold this: %w", err)
 	}
 	sum := sha256.Sum256(canonical)
 	return hex.EncodeToString(sum[:]), nil
@@ -110,7 +111,7 @@ func (r Receipt) Check() error {
 	case f.Verdict != said.Verdict:
 		return fmt.Errorf("by its rule and its counts the verdict is %q, but it says %q", f.Verdict, said.Verdict)
 	case !said.agrees(f):
-		return fmt.Errorf("by its rule and its counts the finding is %+v, but it says %+v", f, said)
+		return fmt.Errorf("by its rule and its counts %s, but it says that %s", f.text(), said.text())
 	}
 	if err := r.checkResult(); err != nil {
 		return err
@@ -131,16 +132,62 @@ func (r Receipt) checkResult() error {
 		return nil // whatever was found, it may have been withheld
 	case r.Result != r.Finding.Verdict:
 		return fmt.Errorf("its result is %q, but its counts say %q", r.Result, r.Finding.Verdict)
-	case r.Result == Pass && r.early():
+	case r.Result == Pass && r.early(r.MinTimeSeconds):
 		return fmt.Errorf("it passed at %s, before its minimum time of %v s", r.Decided.Format(time.RFC3339), r.MinTimeSeconds)
 	}
 	return nil
 }
 
-// early reports whether it was decided before its minimum time was over.
-func (r Receipt) early() bool {
+// early reports whether it was decided before so long had passed since the shift.
+func (r Receipt) early(minTimeSeconds float64) bool {
 	shifted := r.Since.Add(-time.Duration(r.WarmUpSeconds * float64(time.Second)))
-	return r.Decided.Sub(shifted).Seconds() < r.MinTimeSeconds
+	return r.Decided.Sub(shifted).Seconds() < minTimeSeconds
+}
+
+// Rejudge is what another rule makes of the same requests at the same moment, with
+// a minimum time of its own. The warm-up and the time after which a window closes
+// are in the counts already and stay as they were. The error says why it cannot be
+// told: buckets cannot be made of longer slices.
+func (r Receipt) Rejudge(rule Rule, minTimeSeconds float64) (Verdict, error) {
+	buckets := r.Buckets
+	if rule.Evidence == ByBuckets {
+		var err error
+		if buckets, err = regroup(buckets, r.Rule.BucketSeconds, rule.BucketSeconds); err != nil {
+			return "", err
+		}
+	}
+	f, err := rule.Judge(buckets)
+	if err != nil {
+		return "", err
+	}
+	if f.Verdict == Pass && r.early(minTimeSeconds) {
+		return Inconclusive, nil
+	}
+	return f.Verdict, nil
+}
+
+// regroup makes buckets of so many seconds out of shorter ones.
+func regroup(buckets []Bucket, from, to int64) ([]Bucket, error) {
+	if from == to {
+		return buckets, nil
+	}
+	cannot := fmt.Errorf("its counts are in slices of %d s, which do not make buckets of %d s", from, to)
+	if from <= 0 || to <= 0 || to%from != 0 {
+		return nil, cannot
+	}
+	var longer []Bucket
+	for _, b := range buckets {
+		if b.At.IsZero() {
+			return nil, cannot
+		}
+		b.At = b.At.Truncate(time.Duration(to) * time.Second)
+		if last := len(longer) - 1; last < 0 || !longer[last].At.Equal(b.At) {
+			longer = append(longer, b)
+		} else {
+			longer[last].join(b)
+		}
+	}
+	return longer, nil
 }
 
 // agrees compares findings; their bound may differ by what processors round.
@@ -148,6 +195,14 @@ func (f Finding) agrees(g Finding) bool {
 	near := math.Abs(f.AtMost-g.AtMost) <= 1e-9
 	f.AtMost = g.AtMost
 	return near && f == g
+}
+
+func (f Finding) text() string {
+	text := fmt.Sprintf("the rate is at most %.4g%%, with %d requests in %d buckets to go", 100*f.AtMost, f.Needed, f.NeededBuckets)
+	if f.Worse {
+		return text + ", and worse than the old one"
+	}
+	return text
 }
 
 // text is the counts for a sentence.
