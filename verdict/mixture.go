@@ -74,8 +74,8 @@ func logMean(terms *[gridPoints]float64) float64 {
 	}
 	sum := 0.0
 	for _, t := range terms {
-		if t > top-negligible {
-			sum += math.Exp(t - top)
+		if below := t - top; below > -negligible {
+			sum += math.Exp(below)
 		}
 	}
 	return top + math.Log(sum/gridPoints)
