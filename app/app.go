@@ -102,7 +102,7 @@ func (a *App) wire(ctx context.Context, c Config) error {
 type relay struct{ bot *bot.Bot }
 
 // Changed implements rollout.Observer.
-func (r *relay) Changed(id string) { r.bot.Changed(id) }
+func (r *relay) Changed(changed rollout.Rollout) { r.bot.Changed(changed) }
 
 // Member implements commands.Directory.
 func (r *relay) Member(ctx context.Context, userID string, handles []string) (bool, error) {

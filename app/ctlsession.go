@@ -161,7 +161,7 @@ func (s *session) wire() {
 type nobodyWatches struct{}
 
 // Changed implements rollout.Observer.
-func (nobodyWatches) Changed(string) {}
+func (nobodyWatches) Changed(rollout.Rollout) {}
 
 // carryOut does what was ordered and prints the answer.
 func (s *session) carryOut(ctx context.Context) error {

@@ -183,10 +183,12 @@ func (b *Bot) Run(ctx context.Context) error {
 }
 
 // Changed tells the bot that a rollout was committed here, so that its card need not wait for the
-// next poll, nor the call of whoever gets its target. It never blocks.
-func (b *Bot) Changed(string) {
+// next poll, nor, when it began or ended, the call of whoever has or gets its target. It never blocks.
+func (b *Bot) Changed(r rollout.Rollout) {
 	wake(b.poster.hint)
-	wake(b.caller.hint)
+	if r.Version == 1 || r.Status == rollout.Ended {
+		wake(b.caller.hint)
+	}
 }
 
 // Directory answers who belongs to which group.

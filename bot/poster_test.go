@@ -73,7 +73,7 @@ func TestUpdatesAreCoalesced(t *testing.T) {
 			w.commit(s, func() {
 				s.learn(rollout.StepProgress, "3.3", rollout.Outcome{State: rollout.StillRunning, Note: fmt.Sprintf("%d requests.", i), Gate: counts(int64(i), 0, 50, "inconclusive", 1)})
 			})
-			b.Changed(s.r.ID)
+			b.Changed(s.r)
 			pass(100 * time.Millisecond)
 		}
 		pass(3 * time.Second)

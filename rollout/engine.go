@@ -166,7 +166,7 @@ func (e *Engine) create(ctx context.Context, token string, build func(id string)
 		r, created := build(NewID(token, salt))
 		r, err = e.Store.Create(ctx, r, []Event{created})
 		if err == nil {
-			e.Observer.Changed(r.ID)
+			e.Observer.Changed(r)
 			return r, nil
 		}
 		if !errors.Is(err, ErrIDTaken) {
@@ -221,7 +221,7 @@ func (e *Engine) Tell(ctx context.Context, id string, ev Event) (Rollout, error)
 		if err != nil {
 			return r, err
 		}
-		e.Observer.Changed(id)
+		e.Observer.Changed(next)
 		e.wake(id)
 		return next, nil
 	}

@@ -182,7 +182,7 @@ func (inspector) InspectRevision(_ context.Context, s plan.Service, name string,
 
 type nobody struct{}
 
-func (nobody) Changed(string) {}
+func (nobody) Changed(rollout.Rollout) {}
 
 // fleet is some replicas on one Redis and one cloud, in a bubble.
 type fleet struct {

@@ -272,7 +272,7 @@ func (h *holder) store(ctx context.Context, next Rollout, events []Event) (done 
 	for _, e := range events {
 		h.logEvent(e)
 	}
-	h.engine.Observer.Changed(next.ID)
+	h.engine.Observer.Changed(next)
 	return c.Then != Hold, nil
 }
 

@@ -95,7 +95,7 @@ type Inspector interface {
 
 // Observer is told of each commit of this replica, so that the card need not wait for a poll. It must not block.
 type Observer interface {
-	Changed(id string)
+	Changed(r Rollout)
 }
 
 // Task is all that an Action may know of the attempt it is asked to make.

@@ -11,7 +11,7 @@ import (
 //go:embed lua/*.lua
 var sources embed.FS
 
-// scripts are the transitions, one Lua file each, all with the prelude and the line in front.
+// scripts are the transitions, one Lua file each, all with the prelude in front.
 type scripts struct {
 	create, commit, snapshots *redis.Script
 	claim, renew, release     *redis.Script
@@ -41,7 +41,21 @@ func newScripts() scripts {
 }
 
 func script(name string) *redis.Script {
-	return redis.NewScript(source("prelude") + source("line") + source(name))
+	text := source("prelude")
+	if mayEndALock(name) {
+		text += source("line")
+	}
+	return redis.NewScript(text + source(name))
+}
+
+// mayEndALock tells the scripts that need line.lua. Redis runs all of a script's text at each call, so the
+// others go without it.
+func mayEndALock(name string) bool {
+	switch name {
+	case "create", "commit", "lock", "unlock", "join", "leave", "lines", "claim_turn":
+		return true
+	}
+	return false
 }
 
 // source panics when a file is missing, which is a mistake in the build.

@@ -88,10 +88,12 @@ func (w *world) said(which func(fakeslack.Message) bool) []string {
 	return list
 }
 
+var words = regexp.MustCompile(`"(?:text|title|type)":"([^"]*)"`)
+
 // texts are the texts of blocks.
 func texts(blocks json.RawMessage) string {
 	var list []string
-	for _, found := range regexp.MustCompile(`"(?:text|title|type)":"([^"]*)"`).FindAllSubmatch(blocks, -1) {
+	for _, found := range words.FindAllSubmatch(blocks, -1) {
 		list = append(list, string(found[1]))
 	}
 	return strings.Join(list, "|")
@@ -146,15 +148,20 @@ func (w *world) locks() []string {
 
 // plain puts marks in place of times, durations and counts.
 func plain(s string) string {
-	for _, mark := range []struct{ pattern, with string }{
-		{`@ [0-9a-f]{7}`, "@ DIGEST"},
-		{`sha256:[0-9a-f]{12,64}`, "DIGEST"},
-		{`(\d+(\.\d+)?,?)+ ?(ms|s|min|h)\b( \d+ ?(s|min)\b)?`, "TIME"},
-		{`\d+(\.\d+)?(,\d+)*`, "N"},
-	} {
-		s = regexp.MustCompile(mark.pattern).ReplaceAllString(s, mark.with)
+	for _, mark := range marked {
+		s = mark.pattern.ReplaceAllString(s, mark.with)
 	}
 	return s
+}
+
+var marked = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile(`@ [0-9a-f]{7}`), "@ DIGEST"},
+	{regexp.MustCompile(`sha256:[0-9a-f]{12,64}`), "DIGEST"},
+	{regexp.MustCompile(`(\d+(\.\d+)?,?)+ ?(ms|s|min|h)\b( \d+ ?(s|min)\b)?`), "TIME"},
+	{regexp.MustCompile(`\d+(\.\d+)?(,\d+)*`), "N"},
 }
 
 // different shows the lines that only one of two texts has.

@@ -22,6 +22,7 @@ import (
 	"slipway/chart"
 	"slipway/plan"
 	"slipway/sandbox/crash"
+	"slipway/sandbox/fakegcp"
 	"slipway/sandbox/fakeslack"
 	"slipway/sandbox/memnet"
 	"slipway/sandbox/play"
@@ -85,7 +86,7 @@ func newWorld(t *testing.T, scenario string, speed float64) *world {
 	} else {
 		found.New.ErrorRate = 0.9
 	}
-	found.RPS = 10
+	found.RPS = 0.5 // until now: what came before the rollout is read by each
 	w.Workspace, err = workspace.New(t.Context(), workspace.Options{
 		File: file, Scenario: found, Seed: 1, Speed: speed, Listen: "slack.sandbox:80", GCP: "gcp.sandbox:443",
 		Memory: memnet.New(), Log: w.logger(),
@@ -98,6 +99,8 @@ func newWorld(t *testing.T, scenario string, speed float64) *world {
 	})
 	w.must(err)
 	t.Cleanup(w.Close)
+	rps := 10.0
+	w.must(w.Cloud.Traffic(fakegcp.TrafficRequest{Service: "netra-backend-staging", RPS: &rps}))
 	w.Player = play.New(w.Workspace, channel, &w.out)
 	c, _ := crash.NewNetwork(nil).Connect(w.App("watcher"), crash.Plan{})
 	w.redis, err = state.Open(t.Context(), c.RedisURL, c.Dial)

@@ -3,6 +3,7 @@
 package play
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -65,7 +66,7 @@ func button(m fakeslack.Message, action string) (label string, ok bool) {
 			Text     json.RawMessage
 		} `json:"elements"`
 	}
-	if m.Deleted || json.Unmarshal(m.Blocks, &blocks) != nil {
+	if m.Deleted || !bytes.Contains(m.Blocks, []byte(action)) || json.Unmarshal(m.Blocks, &blocks) != nil {
 		return "", false
 	}
 	for _, b := range blocks {
