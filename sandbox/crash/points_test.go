@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -27,7 +26,6 @@ var scenes = []scene{{"ssot", "Deployed"}, {"bad-deploy", "Rolled back"}}
 // A replica is killed between any two of its calls while it works alone on a rollout; another one is started then. What the rollout did in the end is what it does
 // when nobody is killed.
 func TestCrashAtEveryPoint(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	for _, s := range scenes {
 		t.Run(s.scenario, func(t *testing.T) {
 			want, calls := s.undisturbed(t)
