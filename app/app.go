@@ -83,7 +83,7 @@ func (a *App) wire(ctx context.Context, c Config) error {
 	directory := &relay{}
 	handler := commands.New(commands.Config{
 		File: func() *plan.File { return c.File }, Engine: a.engine, Directory: directory,
-		Locker: store, Queue: store, Past: store, Traffic: cloud, Log: c.Log,
+		Locker: store, Queue: store, Past: store, Traffic: cloud, Rescuer: cloud, Log: c.Log,
 	})
 	a.bot, err = bot.New(bot.Config{
 		AppToken: c.SlackAppToken, BotToken: c.SlackBotToken, APIURL: c.SlackAPIURL,

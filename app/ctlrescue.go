@@ -9,8 +9,6 @@ import (
 	"sync"
 
 	"slipway/commands"
-	"slipway/plan"
-	"slipway/rollout"
 )
 
 // rescue rolls back without Redis, Slack or history: it asks Cloud Run what to return to, and fences
@@ -26,7 +24,7 @@ func (s *session) rescue(ctx context.Context, why string, nobody error) error {
 	if err != nil {
 		return misuse(err.Error())
 	}
-	services, err := s.toRescue(command.What)
+	ways, err := s.toRescue(command.What)
 	if err != nil {
 		return err
 	}
@@ -35,7 +33,13 @@ func (s *session) rescue(ctx context.Context, why string, nobody error) error {
 	}
 	s.tell("%s goes straight to Cloud Run, where the rights of %s decide. It cannot be written into the history, and %s is not locked afterwards. "+
 		"A rollout may be under way there: before its next change it finds the service changed, and stops.", why, s.credentials(nobody), s.target)
-	err = s.rescueAll(ctx, services, command.What)
+	var one sync.Mutex
+	stuck := commands.BringBack(ctx, s.cloud, ways, func(service, text string) {
+		one.Lock()
+		defer one.Unlock()
+		s.tell("%s: %s", service, text)
+	})
+	err = errorOf(stuck)
 	text := fmt.Sprintf("Rolled back %s, without a word in the history: tell the others, and lock %s once Redis is back.", s.target, s.target)
 	if err != nil {
 		text = err.Error()
@@ -45,49 +49,33 @@ func (s *session) rescue(ctx context.Context, why string, nobody error) error {
 	return errors.Join(err, s.printJSON(ctx, report{Done: err == nil, Text: text}))
 }
 
-// toRescue are the services of the target.
-func (s *session) toRescue(revision string) ([]*plan.Service, error) {
+// toRescue are the services of the target, with the revision that they go back to.
+func (s *session) toRescue(revision string) ([]commands.Way, error) {
 	env := s.File.Environment(s.target.Environment)
 	if s.target.Service != "" {
-		return []*plan.Service{env.Service(s.target.Service)}, nil
+		return []commands.Way{{Service: env.Service(s.target.Service), Revision: revision}}, nil
 	}
 	if revision != "" && len(env.Services) > 1 {
 		return nil, misuse(fmt.Sprintf("a revision belongs to one service: say which, as in slipway ctl rollback %s/%s %s", env.Name, env.Services[0].Name, revision))
 	}
-	return env.Services, nil
+	var ways []commands.Way
+	for _, service := range env.Services {
+		ways = append(ways, commands.Way{Service: service, Revision: revision})
+	}
+	return ways, nil
 }
 
-// rescueAll brings the services back side by side: one that cannot be helped keeps back no other.
-func (s *session) rescueAll(ctx context.Context, services []*plan.Service, revision string) error {
-	var one sync.Mutex
-	errs := make([]error, len(services))
-	var work sync.WaitGroup
-	for i, service := range services {
-		work.Go(func() {
-			say := func(text string) {
-				one.Lock()
-				defer one.Unlock()
-				s.tell("%s: %s", service.Name, text)
-			}
-			if err := s.cloud.Rescue(ctx, *service, revision, say); err != nil {
-				errs[i] = fmt.Errorf("%s: %s", service.Name, advice(err))
-			}
-		})
+// errorOf is the services that did not go back, a line each or more with the command that helps; nil if all did.
+func errorOf(stuck []*commands.Stuck) error {
+	var errs []error
+	for _, s := range stuck {
+		text, ok := s.Reason()
+		if !ok {
+			text = s.Err.Error()
+		}
+		errs = append(errs, fmt.Errorf("%s: %s", s.Service, text))
 	}
-	work.Wait()
 	return errors.Join(errs...)
-}
-
-// advice is what an error of the cloud says to people, with the command that helps.
-func advice(err error) string {
-	failure, ok := errors.AsType[*rollout.Failure](err)
-	switch {
-	case !ok:
-		return err.Error()
-	case failure.Detail == "":
-		return failure.Reason
-	}
-	return failure.Reason + "\n" + failure.Detail
 }
 
 // credentials names the account that acts, if that is known.

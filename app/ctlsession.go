@@ -153,7 +153,7 @@ func (s *session) wire() {
 	}
 	s.handler = commands.New(commands.Config{
 		File: func() *plan.File { return s.File }, Engine: s.engine, Directory: members,
-		Locker: s.store, Queue: s.store, Past: s.store, Traffic: s.cloud, Log: s.Log,
+		Locker: s.store, Queue: s.store, Past: s.store, Traffic: s.cloud, Rescuer: s.cloud, Log: s.Log,
 	})
 }
 

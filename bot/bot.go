@@ -28,6 +28,10 @@ type Handler interface {
 	Handle(ctx context.Context, r commands.Request) commands.Reply
 	// Check says what is wrong with a form by field, in plain text. It does no I/O.
 	Check(o commands.Order, channel string) map[string]string
+	// Urgent reports whether a request asks for the way back, which does not wait for the inbox. It does no I/O.
+	Urgent(r commands.Request) bool
+	// Rescue does an urgent request without the store, and says how it begins and how it went.
+	Rescue(ctx context.Context, r commands.Request, say func(commands.Reply))
 }
 
 // Inbox keeps envelopes from their ack until they are answered, each once, whichever replica got it.

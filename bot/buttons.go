@@ -14,9 +14,33 @@ import (
 
 // A button's action_id is its verb, and its value ROLLOUT|ASK|VERSION: what was on the card when it
 // was clicked. The version only tells a late click from a fresh one; who may click is checked anew.
+// A button that sends traffic back also says where to, as |TARGET SERVICE=REVISION …, so that it works
+// while the rollout cannot be read.
 
 func buttonValue(r rollout.Rollout, ask string) string {
 	return r.ID + "|" + ask + "|" + strconv.FormatInt(r.Version, 10)
+}
+
+// backTo is what the value of a button has besides that sends traffic back; "" if there is no room.
+func backTo(r rollout.Rollout, value string) string {
+	text := "|" + r.Target.String()
+	for _, name := range r.Moved() {
+		text += " " + name + "=" + r.Services[name].Stable.Name
+	}
+	if len(value)+len(text) > maxValue {
+		return ""
+	}
+	return text
+}
+
+func readBack(text string) *commands.Back {
+	target, rest, _ := strings.Cut(text, " ")
+	back := &commands.Back{Target: target, Revisions: map[string]string{}}
+	for _, way := range strings.Fields(rest) {
+		service, revision, _ := strings.Cut(way, "=")
+		back.Revisions[service] = revision
+	}
+	return back
 }
 
 // clickOf reads a button back. The error says what is wrong with it.
@@ -26,14 +50,18 @@ func clickOf(actionID, value string) (commands.Click, error) {
 		return commands.Click{}, fmt.Errorf("unknown action %q", actionID)
 	}
 	parts := strings.Split(value, "|")
-	if len(parts) != 3 || parts[0] == "" {
+	if len(parts) < 3 || len(parts) > 4 || parts[0] == "" {
 		return commands.Click{}, fmt.Errorf("button value %q is not ROLLOUT|ASK|VERSION", value)
 	}
 	version, err := strconv.ParseInt(parts[2], 10, 64)
 	if err != nil || version < 0 {
 		return commands.Click{}, fmt.Errorf("button value %q has no version", value)
 	}
-	return commands.Click{Verb: verb, Rollout: parts[0], Ask: parts[1], Version: version}, nil
+	click := commands.Click{Verb: verb, Rollout: parts[0], Ask: parts[1], Version: version}
+	if len(parts) == 4 {
+		click.Back = readBack(parts[3])
+	}
+	return click, nil
 }
 
 func known(verb rollout.Verb) bool {
@@ -107,7 +135,11 @@ func (c *card) button(verb rollout.Verb, ask *rollout.Ask) *slack.ButtonBlockEle
 	if ask != nil {
 		id = ask.ID
 	}
-	b := slack.NewButtonBlockElement(string(verb), buttonValue(c.r, id), plainObject(c.label(verb, ask), maxButton))
+	value := buttonValue(c.r, id)
+	if c.sendsBack(verb) {
+		value += backTo(c.r, value)
+	}
+	b := slack.NewButtonBlockElement(string(verb), value, plainObject(c.label(verb, ask), maxButton))
 	b.Confirm = c.confirm(verb, ask)
 	switch verb {
 	case rollout.VerbApprove, rollout.VerbConfirm, rollout.VerbResume:
@@ -116,6 +148,17 @@ func (c *card) button(verb rollout.Verb, ask *rollout.Ask) *slack.ButtonBlockEle
 		b.Style = slack.StyleDanger
 	}
 	return b
+}
+
+// sendsBack reports whether a button sends traffic back without a further question.
+func (c *card) sendsBack(verb rollout.Verb) bool {
+	switch verb {
+	case rollout.VerbRollback:
+		return trafficMoved(c.r)
+	case rollout.VerbAbort, rollout.VerbReject:
+		return trafficMoved(c.r) && c.r.Kind == rollout.Deployment && !c.r.OldIsWorse()
+	}
+	return false
 }
 
 func (c *card) label(verb rollout.Verb, ask *rollout.Ask) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -267,7 +268,11 @@ func TestButtonsReadBack(t *testing.T) {
 				button := e.(*slack.ButtonBlockElement)
 				click, err := clickOf(button.ActionID, button.Value)
 				want := commands.Click{Verb: rollout.Verb(button.ActionID), Rollout: s.r.ID, Ask: ask, Version: s.r.Version}
-				if err != nil || click != want {
+				asksFirst := want.Verb != rollout.VerbRollback && s.r.OldIsWorse()
+				if strings.Contains(strings.ToLower(button.Text.Text), "roll back") && !asksFirst {
+					want.Back = &commands.Back{Target: "staging", Revisions: map[string]string{"backend": s.r.Services["backend"].Stable.Name}}
+				}
+				if err != nil || !reflect.DeepEqual(click, want) {
 					t.Errorf("%s reads back as %+v, %v; want %+v", button.Text.Text, click, err, want)
 				}
 			}

@@ -32,7 +32,8 @@ const (
 func (b *Bot) listen(ctx, hands context.Context) error {
 	connection, disconnect := context.WithCancel(hands)
 	defer disconnect()
-	s := &socket{bot: b, client: b.socketClient(), log: b.log}
+	s := &socket{bot: b, client: b.socketClient(), log: b.log, rescues: newRescues()}
+	defer s.rescues.work.Wait()
 
 	closed := make(chan error, 1)
 	go func() { closed <- s.connect(connection) }()
@@ -69,6 +70,8 @@ type socket struct {
 	bot    *Bot
 	client *socketmode.Client
 	log    *slog.Logger
+
+	rescues *rescues
 }
 
 // connect keeps the connection until ctx ends or Slack refuses it for good. slack-go connects again
@@ -172,9 +175,15 @@ func (s *socket) accept(ctx context.Context, request socketmode.Request) {
 		s.ack(ctx, request.EnvelopeID, slack.NewErrorsViewSubmissionResponse(wrong))
 		return
 	}
+	if s.rescues.done(e.ID) {
+		s.ack(ctx, request.EnvelopeID, nil)
+		return
+	}
 	if err := s.store(ctx, e); err != nil {
 		s.log.Error("an envelope was not stored", "envelope", e.ID, "actor", e.Actor.ID, "err", err)
-		s.refuse(ctx, request, e)
+		if !s.rescue(ctx, request, e) {
+			s.refuse(ctx, request, e)
+		}
 		return
 	}
 	s.ack(ctx, request.EnvelopeID, nil)
@@ -201,7 +210,7 @@ func (s *socket) store(ctx context.Context, e Envelope) error {
 }
 
 const notStored = "Nothing was done: Slipway cannot reach its store (Redis) now. Try again in a minute. " +
-	"Rollouts that run stop before their next step; rolling back works with `slipway ctl rollback`."
+	"Rollouts that run stop before their next step. Rolling back works: by the cards' buttons, `/deploy rollback TARGET` and `slipway ctl rollback`."
 
 const notStoredForm = "Nothing was started: Slipway cannot reach its store (Redis) now. Try again in a minute."
 

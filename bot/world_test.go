@@ -64,6 +64,11 @@ func (h *handler) Check(o commands.Order, channel string) map[string]string {
 	return h.check(o, channel)
 }
 
+// Urgent knows no way back.
+func (h *handler) Urgent(commands.Request) bool { return false }
+
+func (h *handler) Rescue(context.Context, commands.Request, func(commands.Reply)) {}
+
 func (h *handler) requests() []commands.Request {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -45,6 +45,7 @@ type Click struct {
 	Rollout string
 	Ask     string // "": the button is about the rollout as a whole and answers no question
 	Version int64
+	Back    *Back // nil: the button sends no traffic back
 }
 
 // Reply is the answer to a request. Text is plain text in which people are written {@U123}, groups
@@ -108,6 +109,7 @@ type Config struct {
 	Queue     Line
 	Past      Past
 	Traffic   Traffic
+	Rescuer   Rescuer
 	Log       *slog.Logger
 }
 

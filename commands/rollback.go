@@ -23,8 +23,7 @@ func (h *Handler) rollback(ctx context.Context, req Request, cmd Command) Reply 
 	}
 	env := file.Environment(target.Environment)
 	if cmd.What != "" && target.Service == "" && len(env.Services) > 1 {
-		return Reply{Text: fmt.Sprintf("A revision belongs to one service: say which, as in `/deploy rollback %s/%s %s`. Nothing was done.",
-			target, env.Services[0].Name, cmd.What)}
+		return Reply{Text: oneService(env, target, cmd.What)}
 	}
 	if err := Authorize(ctx, h.Directory, req.Actor, rollout.VerbRollback, Subject{Environment: env, Target: target}); err != nil {
 		return h.refused(ctx, req, err)
@@ -44,6 +43,12 @@ func (h *Handler) rollback(ctx context.Context, req Request, cmd Command) Reply 
 	default:
 		return h.stopInstead(ctx, req, cmd, running)
 	}
+}
+
+// oneService says that a revision was named for several.
+func oneService(env *plan.Environment, target plan.Target, revision string) string {
+	return fmt.Sprintf("A revision belongs to one service: say which, as in `/deploy rollback %s/%s %s`. Nothing was done.",
+		target, env.Services[0].Name, revision)
 }
 
 // stopInstead stops the deployment that runs: its traffic then goes back to what served before it.
