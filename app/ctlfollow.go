@@ -111,6 +111,8 @@ func (f *follower) told(r *rollout.Rollout, e rollout.Event) string {
 			return ""
 		}
 		return fmt.Sprintf("%s: %s. %s", stepName(r, e.Step), e.Outcome.State, e.Outcome.Note)
+	case rollout.StepDoubled:
+		return stepName(r, e.Step) + ": " + e.Reason
 	case rollout.Said:
 		if e.By == nil {
 			return ""

@@ -66,6 +66,10 @@ func told(r rollout.Rollout, e rollout.Event, names Names) mrkdwn {
 	switch e.Kind {
 	case rollout.StepEnded:
 		return stepTold(r, e)
+	case rollout.StepDoubled:
+		if s, _ := r.Step(e.Step); s != nil {
+			return say("*%s*: %s", plain(s.Spec.Name, 150), short(e.Reason, 1000))
+		}
 	case rollout.Said:
 		return said(r, e)
 	case rollout.AskExpired:

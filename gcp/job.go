@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"cloud.google.com/go/longrunning/autogen/longrunningpb"
 	"cloud.google.com/go/run/apiv2/runpb"
-	"google.golang.org/api/iterator"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -32,49 +30,6 @@ const (
 // through its lease while it set the job's image learns so before it runs it; should it fall asleep
 // right after that, whoever follows the attempt finds its run at the end, stops it and says so.
 type jobAction struct{ *Cloud }
-
-// Find looks for the run of an attempt. Of several, which only a lost answer can make, it keeps the
-// oldest and cancels the rest.
-func (a jobAction) Find(ctx context.Context, t rollout.Task) (string, bool, error) {
-	j, err := newJobRun(t)
-	if err != nil {
-		return "", false, err
-	}
-	runs, err := a.runsOf(ctx, j)
-	if err != nil || len(runs) == 0 {
-		return "", false, err
-	}
-	for _, extra := range runs[1:] {
-		if err := a.cancel(ctx, extra.GetName()); err != nil {
-			return "", false, err
-		}
-	}
-	return runs[0].GetName(), true, nil
-}
-
-// runsOf lists the runs that carry the attempt's key, oldest first.
-func (a jobAction) runsOf(ctx context.Context, j jobRun) ([]*runpb.Execution, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTime)
-	defer cancel()
-	list := a.executions.ListExecutions(ctx, &runpb.ListExecutionsRequest{Parent: j.path, PageSize: newestRuns})
-	var found []*runpb.Execution
-	for range newestRuns {
-		execution, err := list.Next()
-		if errors.Is(err, iterator.Done) {
-			break
-		}
-		if err != nil {
-			return nil, explain(err, j.subject())
-		}
-		if keyOf(execution) == j.key {
-			found = append(found, execution)
-		}
-	}
-	slices.SortFunc(found, func(x, y *runpb.Execution) int {
-		return x.GetCreateTime().AsTime().Compare(y.GetCreateTime().AsTime())
-	})
-	return found, nil
-}
 
 func keyOf(e *runpb.Execution) string {
 	for _, c := range e.GetTemplate().GetContainers() {
@@ -198,7 +153,7 @@ func (a jobAction) Poll(ctx context.Context, t rollout.Task, handle string) (rol
 	case !over(e):
 		return rollout.Outcome{State: rollout.StillRunning, Note: "Running " + short(handle) + ".", Again: pollPause}, nil
 	case e.GetFailedCount() == 0 && e.GetCancelledCount() == 0 && e.GetSucceededCount() >= max(e.GetTaskCount(), 1):
-		return rollout.Outcome{State: rollout.Passed, Note: "Passed in " + seconds(lasted(e)) + "." + a.stopOthers(ctx, j, handle)}, nil
+		return rollout.Outcome{State: rollout.Passed, Note: "Passed in " + seconds(lasted(e)) + "." + a.doubled(ctx, j, handle)}, nil
 	}
 	if ago := time.Since(e.GetCompletionTime().AsTime()); ago >= 0 && ago < logPatience {
 		return rollout.Outcome{State: rollout.StillRunning, Note: "Failed; reading its log.", Again: pollPause}, nil
@@ -208,28 +163,11 @@ func (a jobAction) Poll(ctx context.Context, t rollout.Task, handle string) (rol
 		a.log.WarnContext(ctx, "no log of the failed run", "run", short(handle), "err", err)
 	}
 	outcome := failedRun(e, lines)
-	outcome.Note += a.stopOthers(ctx, j, handle)
+	outcome.Note += a.doubled(ctx, j, handle)
 	if failure := asFailure(err); failure != nil {
 		outcome.Detail = paragraphs(outcome.Detail, failure.Reason, failure.Detail)
 	}
 	return outcome, nil
-}
-
-// stopOthers cancels the runs of the attempt besides its own, and says so behind a space. They do not
-// change how the attempt ends, so that errors on the way are left to the log.
-func (a jobAction) stopOthers(ctx context.Context, j jobRun, own string) string {
-	runs, err := a.runsOf(ctx, j)
-	said := ""
-	for _, run := range runs {
-		if name := run.GetName(); name != own {
-			err = errors.Join(err, a.cancel(ctx, name))
-			said = " It was run a second time, as " + short(name) + ", by a replica that had lost its turn; that run was told to stop."
-		}
-	}
-	if err != nil {
-		a.log.WarnContext(ctx, "cannot tell whether the job ran twice, or stop it", "job", j.name, "key", j.key, "err", err)
-	}
-	return said
 }
 
 // over reports whether a run has ended, retries of its tasks included.
@@ -315,4 +253,7 @@ func (a jobAction) cancel(ctx context.Context, execution string) error {
 	return explain(err, subject{what: "the run " + short(execution), role: "roles/run.developer"})
 }
 
-var _ rollout.Action = jobAction{}
+var (
+	_ rollout.Action  = jobAction{}
+	_ rollout.Doubler = jobAction{}
+)

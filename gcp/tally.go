@@ -129,9 +129,9 @@ func (t *tally) addRequest(request *logtypepb.HttpRequest, start *timestamppb.Ti
 	took := request.GetLatency().AsDuration()
 	t.ended[minuteOf(start, took)]++
 	into := t.users
-	if isProbe(request) {
+	if isTest(request) {
 		into = t.probes
-	} else if ignored(t.ignore, request.GetRequestUrl()) {
+	} else if isProbe(request) || ignored(t.ignore, request.GetRequestUrl()) {
 		return
 	}
 	into.add(start.GetSeconds(), failed(request), t.slow > 0 && took > t.slow)
@@ -194,6 +194,12 @@ func (s slots) sorted() []rollout.Slot {
 	return list
 }
 
+// isTest reports whether a gate made the request, to see how it is answered.
+func isTest(r *logtypepb.HttpRequest) bool {
+	return strings.HasPrefix(r.GetUserAgent(), rollout.GateAgent)
+}
+
+// isProbe reports whether Slipway made it, which may be meant to fail.
 func isProbe(r *logtypepb.HttpRequest) bool {
 	return strings.HasPrefix(r.GetUserAgent(), rollout.ProbeAgent)
 }

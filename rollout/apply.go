@@ -28,7 +28,7 @@ const ExtraTime = 15 * time.Minute
 // Apply returns the rollout as it is after e; r stays as it was. A *Refusal says why e does not
 // apply any more. Apply decides nothing by itself: what follows from the new state is Next's to say.
 func Apply(r Rollout, e Event) (Rollout, error) {
-	if r.Status == Ended && e.Kind != WatchOver {
+	if r.Status == Ended && e.Kind != WatchOver && e.Kind != StepDoubled {
 		return r, refuse("this rollout ended at %s: %s", r.End.At.UTC().Format("15:04 MST"), r.End.Result.Sentence())
 	}
 	next := r.clone()
@@ -36,6 +36,8 @@ func Apply(r Rollout, e Event) (Rollout, error) {
 	switch e.Kind {
 	case StepStarted, StepHandled, StepProgress, StepEnded:
 		err = next.applyStep(e)
+	case StepDoubled:
+		err = next.applyDoubled(e)
 	case Said:
 		err = next.applySaid(e)
 	case AskExpired:

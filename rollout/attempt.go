@@ -27,7 +27,6 @@ const (
 	cancelTimeout       = 10 * time.Second // for one call of Cancel
 	cancelTries         = 3
 	heldTime            = time.Second
-	lookBackTime        = 5 * time.Minute // for an effect that was asked for as the lease was lost
 )
 
 // begin starts or follows an attempt, unless this replica does so already.
@@ -254,27 +253,6 @@ func (w *worker) effect(ctx context.Context, repeated bool) bool {
 	}
 	w.unsure = w.report(ctx, Event{At: time.Now().UTC(), Kind: StepHandled, Handle: w.step.Handle}) != nil
 	return !w.unsure
-}
-
-// lookBack is for a replica that lost its lease while it asked for an effect, which may come about later
-// than its successor has looked for it. Find tells, and makes an end of what is there twice. It is asked
-// twice, because the call that asked for the effect may still be on its way.
-func (w *worker) lookBack(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, lookBackTime)
-	defer cancel()
-	for looks := 2; looks > 0; {
-		call, done := context.WithTimeout(ctx, callTimeout)
-		_, _, err := w.action.Find(call, w.task)
-		done()
-		var failure *Failure
-		if err == nil || errors.As(err, &failure) {
-			looks--
-		}
-		if !sleep(ctx, firstPause) {
-			w.log.Warn("an effect may have come about twice", "err", err)
-			return
-		}
-	}
 }
 
 // follow polls until the attempt is over and reports what changes on the way.

@@ -11,6 +11,7 @@ const (
 	StepHandled  EventKind = "step_handled"  // the effect was applied or found: Handle
 	StepProgress EventKind = "step_progress" // Outcome.State is StillRunning; kept out of the history
 	StepEnded    EventKind = "step_ended"    // Outcome says how
+	StepDoubled  EventKind = "step_doubled"  // the effect was there twice, found after the attempt's end; Reason is a sentence about it
 	Said         EventKind = "said"          // a person's Verb: on the ask in Ask, or on the rollout (abort)
 	AskExpired   EventKind = "ask_expired"   // the deadline of Ask passed
 	Finished     EventKind = "finished"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -69,9 +70,11 @@ func (h *holder) run(ctx context.Context) {
 		h.handOver(ctx)
 	}
 	if err != nil { // the lease may be lost, and a call of ours still be on its way
+		var looking sync.WaitGroup
 		for _, w := range slices.Concat(h.unsure, h.loose) {
-			w.lookBack(ctx)
+			looking.Go(func() { h.engine.lookBack(ctx, w) })
 		}
+		looking.Wait()
 	}
 }
 

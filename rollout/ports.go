@@ -156,6 +156,13 @@ type Fencer interface {
 	Precondition(ctx context.Context, t Task) (fence string, err error)
 }
 
+// Doubler is an Action whose effect has no precondition, so that it can come about twice.
+type Doubler interface {
+	// Undouble makes an end of the effects of an attempt besides the one at handle ("": the oldest), and
+	// says in a sentence that they were there, however often it is asked; "" if they were not.
+	Undouble(ctx context.Context, t Task, handle string) (said string, err error)
+}
+
 // RequestLog counts what a revision did. Implementations read from a log that arrives late and out
 // of order, and count each entry once.
 type RequestLog interface {
@@ -192,7 +199,7 @@ const (
 // Requests is a revision's requests by the time at which they started; from metrics, at which they ended.
 type Requests struct {
 	Slots     []Slot        // of users; ascending, slots without requests are left out
-	Probes    []Slot        // Slipway's own, marked by ProbeAgent; likewise. Never pooled with users'
+	Probes    []Slot        // test requests, marked by GateAgent; likewise. Never pooled with users'
 	Every     time.Duration // how long a slot is: a second from logs, a minute from metrics
 	Watermark time.Time     // when the newest entry seen was received; zero: none seen
 	Dropped   int64         // requests known to be lost on the way; verdict.DroppedUnknown: some are, nobody knows how many
