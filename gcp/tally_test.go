@@ -75,9 +75,16 @@ func TestTally(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
-	t.Run("probes count as time and apart, not as requests", func(t *testing.T) {
-		tally := newTally(rollout.Query{Since: began, Ignore: []string{"/*"}})
+	t.Run("a step's requests count as time only", func(t *testing.T) {
+		tally := newTally(rollout.Query{Since: began})
 		tally.add(entry("1", began, 500, rollout.ProbeAgent+"/1 (+abc/1.1/1)"))
+		if got := tally.requests(); len(got.Slots)+len(got.Probes) != 0 || !got.Watermark.Equal(began.Add(2*time.Second)) {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("test requests count as time and apart, not as requests", func(t *testing.T) {
+		tally := newTally(rollout.Query{Since: began, Ignore: []string{"/*"}})
+		tally.add(entry("1", began, 500, rollout.GateAgent+"/1"))
 		got := tally.requests()
 		if len(got.Slots) != 0 || !got.Watermark.Equal(began.Add(2*time.Second)) {
 			t.Errorf("%+v", got)
