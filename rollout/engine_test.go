@@ -251,7 +251,7 @@ func jobs(n int) []*plan.Step {
 // until waits, in the bubble's time, for the rollout to be so.
 func (f *fleet) until(id string, limit time.Duration, holds func(rollout.Rollout) bool) rollout.Rollout {
 	f.t.Helper()
-	for deadline := time.Now().Add(limit); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); ; time.Sleep(max(50*time.Millisecond, limit/1000)) {
 		r, err := f.store.Load(f.t.Context(), id)
 		if err != nil {
 			f.t.Fatal(err)

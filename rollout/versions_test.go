@@ -36,6 +36,8 @@ func kept() map[string]finish {
 		"schema1-asks-for-a-decision": {
 			say: rollout.VerbRetry, result: rollout.Succeeded,
 		},
+		"schema2-in-a-second-gate": {result: rollout.Succeeded},
+		"schema2-watched":          {result: rollout.Succeeded},
 	}
 }
 
@@ -61,19 +63,19 @@ func finishKept(t *testing.T, raw []byte, want finish) {
 	f := newFleet(t)
 	r := f.keep(raw)
 	e := f.replicaForAll()
-	r = f.until(r.ID, 30*time.Minute, func(r rollout.Rollout) bool {
+	r = f.until(r.ID, 40*time.Minute, func(r rollout.Rollout) bool {
 		for _, a := range r.Asks {
 			if a.Answer == nil {
 				f.answer(e, r, a, want.say)
 				return false
 			}
 		}
-		return over(r)
+		return over(r) && !r.Watched()
 	})
 	if r.End.Result != want.result {
 		t.Errorf("it ended as %s (%s), want %s", r.End.Result, r.End.Reason, want.result)
 	}
-	if len(f.cloud.applied) == 0 || len(f.cloud.doubled()) > 0 {
+	if len(f.cloud.applied) == 0 && r.Watch == nil || len(f.cloud.doubled()) > 0 {
 		t.Errorf("effects %v, want each once", f.cloud.applied)
 	}
 }
@@ -135,7 +137,7 @@ func (f *fleet) replicaForAll() *rollout.Engine {
 	}
 	store := f.connect()
 	e := rollout.NewEngine(rollout.Config{
-		Store: store, Leases: store, Locks: store, Past: store, Inspector: inspector{}, Actions: actions, Observer: nobody{},
+		Store: store, Leases: store, Locks: store, Past: store, Inspector: inspector{}, Actions: actions, Requests: &traffic{}, Observer: nobody{},
 		Owner: "newer", Log: slog.New(slog.NewTextHandler(f.t.Output(), nil)),
 	})
 	done := make(chan struct{})
