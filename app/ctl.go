@@ -23,11 +23,12 @@ type ctlCmd struct {
 	Deploy   ctlDeploy   `cmd:"" help:"Start a rollout." example:"slipway ctl deploy staging --wait --token \"$GITHUB_RUN_ID\""`
 	Plan     ctlPlan     `cmd:"" help:"Say what a rollout would do; nothing is started." example:"slipway ctl plan staging v1.2.3"`
 	Status   ctlStatus   `cmd:"" help:"Say what is rolling out, who is waited for, and what is locked." example:"slipway ctl status staging --json"`
-	History  ctlTarget   `cmd:"" help:"List the last rollouts and how they ended." example:"slipway ctl history staging"`
+	History  ctlHistory  `cmd:"" help:"List the last rollouts and how they ended; with --export, also what their verdicts were made of." example:"slipway ctl history staging --export receipts"`
 	Approve  ctlAnswer   `cmd:"" help:"Approve the rollout of a target." example:"slipway ctl approve staging"`
 	Reject   ctlAnswer   `cmd:"" help:"Reject it." example:"slipway ctl reject staging"`
 	Confirm  ctlAnswer   `cmd:"" help:"Say that what a manual step asks for is done." example:"slipway ctl confirm staging"`
 	Continue ctlAnswer   `cmd:"" help:"Go on without the evidence that a gate asks about." example:"slipway ctl continue staging"`
+	Probe    ctlAnswer   `cmd:"" help:"Send test requests to a new revision that got too few." example:"slipway ctl probe staging"`
 	Extend   ctlAnswer   `cmd:"" help:"Give a gate more time." example:"slipway ctl extend staging"`
 	Hold     ctlAnswer   `cmd:"" help:"Stop where it is; traffic stays as it is." example:"slipway ctl hold staging"`
 	Abort    ctlReason   `cmd:"" help:"Stop a rollout; traffic goes back to the old revision." example:"slipway ctl abort staging too many errors"`
@@ -192,6 +193,7 @@ type order struct {
 	answer rollout.Verb
 	ask    string
 	direct bool
+	export string // folder for receipts; "": none are written
 	following
 	answering
 }

@@ -176,6 +176,11 @@ func (s *session) carryOut(ctx context.Context) error {
 		request.Click = click
 	}
 	reply := s.handler.Handle(ctx, request)
+	if reply.Done && s.order.export != "" {
+		if err := s.exportReceipts(ctx); err != nil {
+			return err
+		}
+	}
 	if !reply.Done && s.order.verb == "rollback" {
 		reply.Text += " If it is Redis that is in the way: --direct goes straight to Cloud Run."
 	}

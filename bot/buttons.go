@@ -68,7 +68,7 @@ func known(verb rollout.Verb) bool {
 	switch verb {
 	case rollout.VerbApprove, rollout.VerbReject, rollout.VerbAbort, rollout.VerbRollback, rollout.VerbRetry,
 		rollout.VerbExtend, rollout.VerbProbe, rollout.VerbContinue, rollout.VerbHold, rollout.VerbConfirm, rollout.VerbPause,
-		rollout.VerbResume, commands.VerbDetails:
+		rollout.VerbResume, commands.VerbDetails, commands.VerbWhy:
 		return true
 	}
 	return false
@@ -105,12 +105,15 @@ func (c *card) options(ask rollout.Ask) []rollout.Verb {
 
 // controls are the buttons at the card's end: what can be done without being asked, and Details.
 func (c *card) controls() []slack.BlockElement {
-	details := c.button(commands.VerbDetails, nil)
+	reading := []slack.BlockElement{c.button(commands.VerbDetails, nil)}
+	if lastGate(c.r, "") != nil {
+		reading = append(reading, c.button(commands.VerbWhy, nil))
+	}
 	if c.r.FailedLate() {
-		return []slack.BlockElement{c.button(rollout.VerbRollback, nil), details}
+		return append([]slack.BlockElement{c.button(rollout.VerbRollback, nil)}, reading...)
 	}
 	if c.r.Status == rollout.Ended || c.r.Stop != nil || c.held() {
-		return []slack.BlockElement{details}
+		return reading
 	}
 	buttons := []slack.BlockElement{c.button(rollout.VerbAbort, nil)}
 	if trafficMoved(c.r) {
@@ -119,7 +122,7 @@ func (c *card) controls() []slack.BlockElement {
 	if c.r.Kind == rollout.Deployment && firstOpen(c.r) == nil {
 		buttons = append(buttons, c.button(rollout.VerbPause, nil))
 	}
-	return append(buttons, details)
+	return append(buttons, reading...)
 }
 
 // held reports whether an open question has the buttons that stop the rollout among its answers.
@@ -183,6 +186,8 @@ func (c *card) label(verb rollout.Verb, ask *rollout.Ask) string {
 		return c.labelOfHold(ask)
 	case commands.VerbDetails:
 		return "Details"
+	case commands.VerbWhy:
+		return "Why?"
 	}
 	return c.labelOfReturn(verb)
 }

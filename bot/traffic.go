@@ -191,7 +191,7 @@ func latest(r rollout.Rollout, service string, counts func(rollout.Step) bool) *
 	for pi := range r.Phases {
 		for si := range r.Phases[pi].Steps {
 			s := &r.Phases[pi].Steps[si]
-			if s.Gate == nil || s.Spec.ErrorRate == nil || !counts(*s) || service != "" && s.Spec.ErrorRate.Service != service {
+			if s.Gate == nil || s.Spec.ErrorRate == nil || !counts(*s) || service != "" && s.Spec.Service() != service {
 				continue
 			}
 			if last == nil || !s.Started.Before(last.Started) {

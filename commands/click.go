@@ -32,6 +32,8 @@ func (h *Handler) click(ctx context.Context, req Request) Reply {
 		return h.unread(ctx, req, theRollouts, err)
 	case c.Verb == VerbDetails:
 		return details(&r, req.At)
+	case c.Verb == VerbWhy:
+		return why(&r)
 	case c.Verb == rollout.VerbRollback && c.Ask == "" && r.FailedLate():
 		return h.undo(ctx, req, &r)
 	}

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -69,6 +70,9 @@ func paragraphs(r *rollout.Rollout, now time.Time, most int) []Paragraph {
 	}
 	for _, service := range slices.Sorted(maps.Keys(r.Services)) {
 		parts = append(parts, Paragraph{Text: images(r, r.Services[service])})
+	}
+	for _, s := range r.Judged() {
+		parts = append(parts, receipt(&s, r, most))
 	}
 	return slices.DeleteFunc(parts, func(p Paragraph) bool { return p.Text == "" })
 }
@@ -141,6 +145,19 @@ func counted(s *rollout.Step, now time.Time) string {
 		text += fmt.Sprintf(", so at most %s", rollout.PercentUp(g.AtMost, float64(g.Limit)))
 	}
 	return text + fmt.Sprintf("; limit %s: %s.", g.Limit, g.Verdict)
+}
+
+// receipt is what a verdict can be recomputed from: where there is room all of it, else where to get it.
+func receipt(s *rollout.Step, r *rollout.Rollout, most int) Paragraph {
+	if most < maxWindow {
+		return Paragraph{}
+	}
+	how := fmt.Sprintf("Receipt of %s (%s), which `slipway verdict --receipt` recomputes", plain(s.Spec.Name), s.ID)
+	text, err := json.Marshal(s.Gate.Receipt)
+	if err != nil || len(text) > most {
+		return Paragraph{Text: how + fmt.Sprintf("; `slipway ctl history %s --export DIR` writes it to a file.", r.Target)}
+	}
+	return Paragraph{Text: how + ":", Verbatim: verbatim(string(text), most)}
 }
 
 // second writes a moment exactly; the notation of replies ends at minutes.
