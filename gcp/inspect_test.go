@@ -60,7 +60,7 @@ func TestInspectByDigestAndUnknownTag(t *testing.T) {
 func TestInspectWithoutLogsIsAProblemAndNoError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, fakegcp.Config{}, fakegcp.Behavior{})
-		must(t, w.fake.Fault(fakegcp.Fault{Method: "ListLogEntries", Kind: fakegcp.FaultError, Code: "PERMISSION_DENIED"}))
+		must(t, w.fake.Fault(fakegcp.Fault{Method: "ListLogEntries", Kind: fakegcp.FaultError, Code: "PERMISSION_DENIED", Count: -1}))
 		s, err := w.cloud.Inspect(t.Context(), spec(), "", time.Now())
 		must(t, err)
 		if s.Baseline == nil || s.Baseline.Problem == "" || s.Baseline.Requests != 0 {
