@@ -182,7 +182,7 @@ func buttons(m Message) (rows []string) {
 }
 
 func TestButtons(t *testing.T) {
-	const resting = "Details"
+	const resting, counted = "Details", "Details | Why?"
 	late := func(tell func(*story)) func(*story) {
 		return func(s *story) { tell(s); s.now = s.now.Add(2 * time.Hour) }
 	}
@@ -203,37 +203,41 @@ func TestButtons(t *testing.T) {
 		{"approval", newStory, approval, []string{"Approve | Reject", "Stop? | Details"}},
 		{"approval too late", newStory, late(approval), []string{"Stop? | Details"}},
 		{"gate", newStory, func(s *story) { s.wasHealthy().toCounting() },
-			[]string{"Stop and roll back? | Stop here (10% stays on new)? | Pause | Details"}},
+			[]string{"Stop and roll back? | Stop here (10% stays on new)? | Pause | Details | Why?"}},
 		{"gate at 100%", newStory, func(s *story) { s.wasHealthy().toCounting(); everything(s) },
-			[]string{"Stop and roll back? | Stop here (all traffic stays on new)? | Pause | Details"}},
+			[]string{"Stop and roll back? | Stop here (all traffic stays on new)? | Pause | Details | Why?"}},
 		{"gate after what cannot be undone", newStory, func(s *story) { s.unsafe().wasHealthy().toCounting() },
-			[]string{"Stop and roll back although 'Migrate the database' ran? | Stop here (10% stays on new)? | Pause | Details"}},
+			[]string{"Stop and roll back although 'Migrate the database' ran? | Stop here (10% stays on new)? | Pause | Details | Why?"}},
 		{"inconclusive", newStory, (*story).toInconclusive,
-			[]string{"Wait 15 min | Ship without evidence? | Roll back to 00041 | Stop here (10% stays on new)", resting}},
+			[]string{"Wait 15 min | Ship without evidence? | Roll back to 00041 | Stop here (10% stays on new)", counted}},
 		{"inconclusive and the old one worse", newStory, (*story).lacks,
-			[]string{"Wait 15 min | Ship without evidence? | Roll back to 00041 (72% errors)? | Stay at 10% on new (0% errors)", resting}},
+			[]string{"Wait 15 min | Ship without evidence? | Roll back to 00041 (72% errors)? | Stay at 10% on new (0% errors)", counted}},
 		{"decision too late", newStory, late((*story).toInconclusive),
-			[]string{"Stop and roll back? | Stop here (10% stays on new)? | Details"}},
+			[]string{"Stop and roll back? | Stop here (10% stays on new)? | Details | Why?"}},
 		{"failed and the old one worse", newStory, func(s *story) { s.toWorse() },
-			[]string{"Stay at 10% on new (30% errors) | Roll back to 00041 (72% errors)? | Try again", resting}},
+			[]string{"Stay at 10% on new (30% errors) | Roll back to 00041 (72% errors)? | Try again", counted}},
 		{"failed at 100% and the old one worse", newStory, func(s *story) { s.toWorse(); everything(s) },
-			[]string{"Stay on new (30% errors) | Roll back to 00041 (72% errors)? | Try again", resting}},
+			[]string{"Stay on new (30% errors) | Roll back to 00041 (72% errors)? | Try again", counted}},
 		{"failed after what cannot be undone", newStory, func(s *story) { s.toUnsafe() },
-			[]string{"Try again | Roll back although 'Migrate the database' ran? | Stop here (10% stays on new)", resting}},
+			[]string{"Try again | Roll back although 'Migrate the database' ran? | Stop here (10% stays on new)", counted}},
 		{"both", newStory, func(s *story) { s.unsafe().toWorse() },
-			[]string{"Stay at 10% on new (30% errors) | Roll back (72% errors) although 'Migrate the database' ran? | Try again", resting}},
+			[]string{"Stay at 10% on new (30% errors) | Roll back (72% errors) although 'Migrate the database' ran? | Try again", counted}},
 		{"failed before traffic", newStory, func(s *story) { s.r.OnFailure = plan.OnFailureAsk; s.toFailed() },
 			[]string{"Try again | Stop", resting}},
 		{"paused", newStory, func(s *story) { s.wasHealthy().toCounting().say(deployer, rollout.VerbPause, "", "") },
-			[]string{"Resume | Roll back to 00041 | Stop here (10% stays on new)", resting}},
+			[]string{"Resume | Roll back to 00041 | Stop here (10% stays on new)", counted}},
 		{"paused before traffic", newStory, func(s *story) { s.toDeploying().say(deployer, rollout.VerbPause, "", "") },
 			[]string{"Resume | Stop", resting}},
 		{"by hand", byHand(false), approval, []string{"Done | Reject", "Stop? | Details"}},
 		{"failed before", oncemore, func(*story) {}, []string{"Deploy it again | Do not deploy it", "Stop? | Details"}},
 		{"rollback", goBack, func(s *story) { s.start("1.1") }, []string{"Stop? | Details"}},
 		{"rollback that fails", goBack, func(s *story) { s.cannotMove("1.1") }, []string{"Try again | Stop", resting}},
-		{"ended", newStory, (*story).toSucceeded, []string{resting}},
-		{"going back", newStory, func(s *story) { s.wasHealthy().toCounting().say(deployer, rollout.VerbAbort, "", "") }, []string{resting}},
+		{"ended", newStory, (*story).toSucceeded, []string{counted}},
+		{"watched", newStory, (*story).toWatched, []string{counted}},
+		{"failed late", newStory, (*story).toFailedLate, []string{"Roll back to 00041 (72% errors)? | Details | Why?"}},
+		{"inconclusive and reachable", newStory, func(s *story) { s.reachable(); s.toInconclusive() },
+			[]string{"Wait 15 min | Send test requests | Ship without evidence? | Roll back to 00041 | Stop here (10% stays on new)", counted}},
+		{"going back", newStory, func(s *story) { s.wasHealthy().toCounting().say(deployer, rollout.VerbAbort, "", "") }, []string{counted}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -99,6 +99,9 @@ var stories = []struct {
 	}},
 	{"rejected", nil, func(s *story) { s.toApproval().say(approver, rollout.VerbReject, "2.1", "not today") }},
 	{"expired", nil, func(s *story) { s.toApproval().advance(31 * time.Minute) }},
+	{name: "watched", tell: (*story).toWatched},
+	{name: "held", tell: (*story).toHeld},
+	{name: "failed_late", tell: (*story).toFailedLate},
 }
 
 func byHand(moved bool) func(*testing.T) *story {

@@ -185,7 +185,7 @@ func (s *story) toDeploying() *story {
 
 func (s *story) toGate() *story {
 	s.toDeploying().advance(10 * time.Second)
-	candidate, ten := rollout.Revision{Name: "netra-backend-staging-sabc234-1"}, 10
+	candidate, ten := rollout.Revision{Name: "netra-backend-staging-sabc234-1", URL: s.r.Services["backend"].Candidate.URL}, 10
 	s.learn(rollout.StepEnded, "3.1", rollout.Outcome{State: rollout.Passed, Note: "Revision netra-backend-staging-sabc234-1 is ready.",
 		Change: &rollout.ServiceChange{Service: "backend", Candidate: &candidate}})
 	s.pass("3.2", "10% of the traffic is on the new revision.", &rollout.ServiceChange{Service: "backend", Percent: &ten})
@@ -221,6 +221,35 @@ func (s *story) toSucceeded() {
 	s.learn(rollout.StepEnded, "4.1", rollout.Outcome{State: rollout.Passed, Note: "No ModuleNotFoundError in 334 requests.", Gate: clean})
 	s.learn(rollout.StepEnded, "4.2", rollout.Outcome{State: rollout.Passed, Note: "Errors 72% (1,204 of 1,672) → 0.9% (3 of 334), at most 3.2%. Limit 5%: passed.", Gate: counts(334, 3, 0, verdict.Pass, 0.032)})
 	s.pass("5.1", "The service follows LATEST again.", nil)
+}
+
+// toWatched succeeds, with verdicts that are provisional still.
+func (s *story) toWatched() {
+	s.toSucceeded()
+	s.r.Watch = &rollout.Watch{Until: s.now.Add(30 * time.Minute)}
+}
+
+func (s *story) toHeld() {
+	s.toWatched()
+	s.advance(30 * time.Minute)
+	s.apply(rollout.Event{Kind: rollout.WatchOver, Watch: &rollout.WatchEnd{
+		At: s.now, State: rollout.WatchHeld, Note: "It held for 30 min: 41 errors in 5,012 requests.",
+	}})
+}
+
+func (s *story) toFailedLate() {
+	s.toWatched()
+	s.advance(16 * time.Minute)
+	s.apply(rollout.Event{Kind: rollout.WatchOver, Watch: &rollout.WatchEnd{
+		At: s.now, State: rollout.WatchFailed, Note: "Errors 31% (94 of 301) since 12:17 UTC. Limit 5%: its pass does not hold any more.",
+	}})
+}
+
+// reachable gives the candidate an address of its own.
+func (s *story) reachable() {
+	service := s.r.Services["backend"]
+	service.Candidate.URL = "https://candidate---netra-backend-staging.a.run.app"
+	s.r.Services["backend"] = service
 }
 
 func (s *story) toRolledBack() *story {

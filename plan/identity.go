@@ -23,7 +23,7 @@ type Identity struct {
 
 // Abilities are the words of Identity.May: the commands and the answers to questions of a rollout.
 func Abilities() []string {
-	return []string{"abort", "approve", "confirm", "continue", "deploy", "extend", "history", "hold", "lock", "pause", "plan",
+	return []string{"abort", "approve", "confirm", "continue", "deploy", "extend", "history", "hold", "lock", "pause", "plan", "probe",
 		"reject", "resume", "retry", "rollback", "status", "unlock"}
 }
 

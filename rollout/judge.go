@@ -123,6 +123,9 @@ func (c Case) weigh(now time.Time) (judged, error) {
 func (c Case) window(now time.Time) window {
 	spec := c.Spec.CountingGate()
 	w := window{since: c.Since.Add(spec.WarmUp.D()), until: c.Requests.closed(spec.MaxLatency.D(), now)}
+	if c.Requests.Source == FromMetrics { // which has a request in the minute in which it ended, however long it took
+		w.since = w.since.Add(spec.MaxLatency.D())
+	}
 	if w.until.Before(w.since) {
 		w.until = w.since
 	}
