@@ -34,6 +34,7 @@ type cli struct {
 	Run        runCmd        `cmd:"" default:"1" help:"Run the bot until it is interrupted. It is what slipway does without a command." example:"slipway"`
 	Ctl        ctlCmd        `cmd:"" help:"Do from a shell or a CI job what /deploy and the buttons do in Slack: deploy, status, approve, rollback and more." example:"slipway ctl deploy staging --wait"`
 	Validate   validateCmd   `cmd:"" help:"Check a deploy.yaml and say what is wrong, where, and what to do." example:"slipway validate deploy.yaml"`
+	Verdict    verdictCmd    `cmd:"" help:"Judge an error rate from counts, or recompute a verdict from its receipt." example:"slipway verdict --limit 5% --requests 334 --errors 3"`
 	Schema     schemaCmd     `cmd:"" help:"Print the JSON Schema of deploy.yaml, with which editors complete and check it." example:"slipway schema > schema.json"`
 	Manifest   manifestCmd   `cmd:"" help:"Print the manifest of the Slack app, to be pasted at api.slack.com/apps." example:"slipway manifest > slack-app-manifest.yaml"`
 	Completion completionCmd `cmd:"" help:"Print the script that completes this command line in bash, zsh or fish." example:"source <(slipway completion bash)"`
@@ -48,7 +49,7 @@ const (
 )
 
 // Main is the command line. It returns the exit status: 0, 1 when what was asked failed, 2 when the
-// question itself was wrong.
+// question itself was wrong; slipway verdict has statuses of its own.
 func Main(ctx context.Context, p Process) int {
 	exit := -1
 	parser, err := newParser(ctx, p, func(code int) { exit = code })
@@ -63,20 +64,31 @@ func Main(ctx context.Context, p Process) int {
 	}
 	if err != nil {
 		fmt.Fprintf(p.Stderr, "slipway: %s\nslipway --help says what it can do.\n", usage(err, args, parser.Model))
-		return exitUsage
+		return usageStatus(args)
 	}
-	return exitStatus(command.Run(), p.Stderr)
+	return exitStatus(command.Run(), usageStatus(args), p.Stderr)
+}
+
+// usageStatus is the exit status when the question was wrong.
+func usageStatus(args []string) int {
+	if len(args) > 0 && args[0] == "verdict" {
+		return exitNoVerdict
+	}
+	return exitUsage
 }
 
 // exitStatus prints the error, unless it is only that an answer which was printed was no yes.
-func exitStatus(err error, stderr io.Writer) int {
+func exitStatus(err error, usage int, stderr io.Writer) int {
 	var wrong misuse
+	var answer answered
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &answer):
+		return int(answer)
 	case errors.As(err, &wrong):
 		fmt.Fprintf(stderr, "slipway: %s\n", wrong)
-		return exitUsage
+		return usage
 	case !errors.Is(err, errAnswered):
 		fmt.Fprintln(stderr, err)
 	}

@@ -119,7 +119,7 @@ func TestValidateWarns(t *testing.T) {
 // The help teaches: every command with an example that works, and every setting.
 func TestHelpTeaches(t *testing.T) {
 	_, manual, _ := slipway(t, "--help")
-	for _, name := range []string{"run", "ctl COMMAND", "validate [FILE]", "schema", "manifest", "completion bash|zsh|fish", "version"} {
+	for _, name := range []string{"run", "ctl COMMAND", "validate [FILE]", "verdict [FILES]", "schema", "manifest", "completion bash|zsh|fish", "version"} {
 		if !strings.Contains(manual, "\n  "+name+" ") {
 			t.Errorf("no word of %s in:\n%s", name, manual)
 		}
@@ -135,7 +135,7 @@ func TestHelpTeaches(t *testing.T) {
 			examples = append(examples, strings.TrimSpace(example))
 		}
 	}
-	want := []string{"", "ctl deploy staging --wait", "validate deploy.yaml", "schema > schema.json", "manifest > slack-app-manifest.yaml", "version"}
+	want := []string{"", "ctl deploy staging --wait", "validate deploy.yaml", "verdict --limit 5% --requests 334 --errors 3", "schema > schema.json", "manifest > slack-app-manifest.yaml", "version"}
 	if !slices.Equal(examples, want) {
 		t.Errorf("examples %q, want %q: each is tried below", examples, want)
 	}
@@ -152,11 +152,12 @@ func TestHelpTeaches(t *testing.T) {
 func TestCompletionInBash(t *testing.T) {
 	_, script, _ := slipway(t, "completion", "bash")
 	tests := []struct{ typed, want string }{
-		{"v", "validate version"},
+		{"v", "validate verdict version"},
 		{"sch", "schema"},
 		{"help ma", "manifest"},
 		{"completion ", "bash zsh fish --help"},
 		{"validate cli_t", "cli_test.go"},
+		{"verdict cli_t", "cli_test.go"},
 		{"version ", "--help"},
 		{"validate a.yaml ", ""},
 		{"frobnicate ", ""},
@@ -180,7 +181,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _slipway; echo "${COMPREPLY[*]}"`, "b
 func TestCompletionKnowsEveryCommand(t *testing.T) {
 	for shell, line := range map[string]string{"zsh": "'%:", "fish": " -a % -d "} {
 		_, script, _ := slipway(t, "completion", shell)
-		for _, command := range []string{"run", "ctl", "validate", "schema", "manifest", "completion", "version"} {
+		for _, command := range []string{"run", "ctl", "validate", "verdict", "schema", "manifest", "completion", "version"} {
 			if want := strings.Replace(line, "%", command, 1); !strings.Contains(script, want) {
 				t.Errorf("%s: %q is missing in\n%s", shell, want, script)
 			}
