@@ -63,7 +63,7 @@ func manual(app *kong.Application) string {
 		fmt.Fprintf(&b, "  %-22s %-11s %s\n", s.Name, when, s.Hint)
 	}
 	fmt.Fprintf(&b, "  Google's credentials are found where its own tools look: https://cloud.google.com/docs/authentication/application-default-credentials\n")
-	fmt.Fprintf(&b, "\nExit status: %d it worked, %d what was asked failed, %d the question was wrong.\n\n%s", exitOK, exitFailed, exitUsage, next)
+	fmt.Fprintf(&b, "\nExit status: %d it worked, %d what was asked failed, %d the question was wrong; of verdict, see slipway help verdict.\n\n%s", exitOK, exitFailed, exitUsage, next)
 	return b.String()
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bufio"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -17,10 +18,19 @@ import (
 // columns are what a file of buckets may have, by the names in its first line and in any order.
 func columns() []string { return []string{"requests", "errors", "dropped", "at"} }
 
+// byteOrderMark is what spreadsheets put before a CSV file in UTF-8.
+const byteOrderMark = "\ufeff"
+
 // readBuckets reads the buckets of a CSV file (RFC 4180). Its errors name the file, the line and the
 // column, from 1 on, as an editor does; name is what they call the file.
 func readBuckets(name string, r io.Reader) ([]verdict.Bucket, error) {
-	t := table{name: name, reader: csv.NewReader(r)}
+	text := bufio.NewReader(r)
+	if mark, err := text.Peek(len(byteOrderMark)); err == nil && string(mark) == byteOrderMark {
+		if _, err := text.Discard(len(byteOrderMark)); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	t := table{name: name, reader: csv.NewReader(text)}
 	t.reader.TrimLeadingSpace = true
 	if err := t.header(); err != nil {
 		return nil, err
@@ -60,7 +70,7 @@ func (t *table) header() error {
 	}
 	t.at = map[string]int{}
 	for i, field := range row {
-		column := strings.ToLower(strings.TrimSpace(strings.TrimPrefix(field, "\ufeff"))) // spreadsheets put a mark before the first
+		column := strings.ToLower(strings.TrimSpace(field))
 		if !slices.Contains(columns(), column) {
 			hint := "possible are " + strings.Join(columns(), ", ")
 			if near, ok := plan.Nearest(column, columns()); ok {
