@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"slipway/rollout"
+	"slipway/sandbox/fakegcp"
 	"slipway/sandbox/fakeslack"
 )
 
@@ -68,7 +69,7 @@ func (w *world) jobs() []string {
 	var list []string
 	for _, j := range w.Cloud.State().Jobs {
 		for _, e := range j.Executions {
-			if strings.Contains(e.Message, "cancelled") {
+			if stopped(e) {
 				continue
 			}
 			list = append(list, fmt.Sprintf("%s %s %s", j.Name, strings.Join(e.Args, " "), e.Condition))
@@ -77,12 +78,38 @@ func (w *world) jobs() []string {
 	return list
 }
 
-// said are the messages of the app in the channel that all can see.
+func stopped(e fakegcp.ExecutionState) bool { return strings.Contains(e.Message, "cancelled") }
+
+// doubled is what people are told of a run that was there twice.
+var doubled = regexp.MustCompile(` ?(?:\*[^*]+\*: )?It was run a second time, as ([a-z0-9-]+), by a replica that had lost its turn; that run was told to stop\.`)
+
+// wantDoubledSaid makes sure that people were told of each run that was stopped because it was a second one.
+func (w *world) wantDoubledSaid() {
+	w.t.Helper()
+	told := map[string]bool{}
+	for _, m := range w.Slack.Messages(channel) {
+		for _, found := range doubled.FindAllStringSubmatch(m.Text+" "+texts(m.Blocks), -1) {
+			told[found[1]] = true
+		}
+	}
+	for _, j := range w.Cloud.State().Jobs {
+		for _, e := range j.Executions {
+			if stopped(e) && !told[e.Name] {
+				w.t.Errorf("nobody was told that %s ran as well", e.Name)
+			}
+		}
+	}
+}
+
+// said are the messages of the app in the channel that all can see, without what was there twice.
 func (w *world) said(which func(fakeslack.Message) bool) []string {
 	var list []string
 	for _, m := range w.Slack.Messages(channel) {
-		if m.User == "U0SLIPWAY" && m.EphemeralTo == "" && !m.Deleted && which(m) {
-			list = append(list, m.Text+" "+texts(m.Blocks))
+		if m.User != "U0SLIPWAY" || m.EphemeralTo != "" || m.Deleted || !which(m) {
+			continue
+		}
+		if text := doubled.ReplaceAllString(m.Text+" "+texts(m.Blocks), ""); strings.TrimSpace(text) != "" {
+			list = append(list, text)
 		}
 	}
 	return list
@@ -113,7 +140,9 @@ func (w *world) events() []string {
 				w.t.Errorf("event %d follows event %d", e.Seq, last)
 			}
 			last = e.Seq
-			list = append(list, event(e))
+			if e.Kind != rollout.StepDoubled {
+				list = append(list, event(e))
+			}
 		}
 		list = append(list, fmt.Sprintf("rollout %s %s", r.Status, r.End.Result))
 	}

@@ -55,6 +55,7 @@ func (s scene) slept(t *testing.T, p crash.Plan, want string) {
 	if got := w.account(); got != want {
 		t.Errorf("after the sleep:\n%s\n%s\n%s", different(want, got), w.out.String(), w.log.String())
 	}
+	w.wantDoubledSaid()
 	w.settle()
 	if left := w.left(); left != "" {
 		t.Errorf("left in Redis: %s", left)
