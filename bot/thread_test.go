@@ -51,6 +51,19 @@ func TestRepliesMention(t *testing.T) {
 	}
 }
 
+// What came about twice is told when it is found, also after the end.
+func TestRepliesTellWhatCameTwice(t *testing.T) {
+	s := newStory(t)
+	s.toSucceeded()
+	step := s.r.Phases[0].Steps[0]
+	s.events = append(s.events, rollout.Event{Seq: s.r.Events + 1, Kind: rollout.StepDoubled, Step: step.ID, Attempt: 1, Reason: "It was run a second time."})
+	s.r.Events++
+	list := replies(s.r, s.events, names)
+	if last := list[len(list)-1]; last.Text != "*"+step.Spec.Name+"*: It was run a second time." || last.Broadcast {
+		t.Errorf("last reply = %+v", last)
+	}
+}
+
 func TestRepliesHaveSteadyKeys(t *testing.T) {
 	s := newStory(t)
 	s.toApproval()

@@ -149,8 +149,17 @@ func TestJobOfALateReplica(t *testing.T) {
 		if err != nil || outcome.State != rollout.Passed || !strings.Contains(outcome.Note, short(second)) {
 			t.Errorf("%+v, %v", outcome, err)
 		}
+		third, err := action.Start(ctx, task) // after the end: it is for whoever asked for it to find
+		must(t, err)
+		time.Sleep(time.Second)
+		for range 2 {
+			said, err := action.Undouble(ctx, task, first)
+			if err != nil || !strings.Contains(said, short(third)) {
+				t.Errorf("found %q, %v", said, err)
+			}
+		}
 		time.Sleep(10 * time.Second)
-		if runs := w.runs(ctx); runs[0].GetCancelledCount() != 1 || runs[1].GetSucceededCount() != 1 {
+		if runs := w.runs(ctx); runs[0].GetCancelledCount() != 1 || runs[1].GetCancelledCount() != 1 || runs[2].GetSucceededCount() != 1 {
 			t.Errorf("the late run is not the one that was stopped: %v", runs)
 		}
 	})
