@@ -67,8 +67,9 @@ vuln: ## Look for known vulnerabilities (asks vuln.go.dev)
 	$(TOOL) govulncheck -tags services ./...
 
 .PHONY: bench
-bench: ## Run the benchmarks
+bench: ## Run the benchmarks, and print what a step and a thousand rollouts that wait cost Redis and a replica
 	go test -run '^$$' -bench . -benchmem ./...
+	go test -count=1 -v -run '^(TestRoundTripsAStep|TestWaitingCostsLittle)$$' ./rollout ./sandbox/play
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for 30 seconds
