@@ -38,12 +38,14 @@ func TestCrashAtEveryPoint(t *testing.T) {
 						t.Parallel()
 						if s.crashed(t, p, want) {
 							met.Add(1)
+						} else {
+							t.Log("never reached")
 						}
 					})
 				}
 			})
 			t.Logf("%s: %d calls, %d points%s, %d crashes", s.scenario, len(calls), len(points), note, met.Load())
-			if missed := len(points) - int(met.Load()); missed > len(points)/20 {
+			if missed := len(points) - int(met.Load()); missed > max(1, len(points)/20) { // a poll more or less moves the last ones
 				t.Errorf("%d of %d points were never reached", missed, len(points))
 			}
 		})
