@@ -105,7 +105,8 @@ func (g gates) lookRate(ctx context.Context, t Task, since time.Time) (Outcome, 
 	return o, err
 }
 
-// turned says why a gate that passed is a FAIL by now; "": it is not.
+// turned says why a gate that passed is a FAIL by now; "": it is not. Entries that were late have turned it, or what
+// came after it did.
 func (g gates) turned(ctx context.Context, s Step, service Service) (string, error) {
 	since, err := sinceOf(s.Handle)
 	if err != nil {
@@ -116,13 +117,21 @@ func (g gates) turned(ctx context.Context, s Step, service Service) (string, err
 		return "", err
 	}
 	c := Case{Spec: s.Spec, Requests: requests}
-	w := window{since: s.Gate.Since, until: requests.closed(s.Spec.CountingGate().MaxLatency.D(), time.Now())}
-	finding, err := s.Gate.Receipt.Rule.Judge(w.buckets(c.bad(requests.Slots), c.length()))
-	if err != nil || finding.Verdict != verdict.Fail {
+	own, err := c.again(s.Gate, s.Gate.Until)
+	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("'%s' passed too early; with the requests that were logged late it is %s. Limit %s: failed.",
-		s.Spec.Name, lower(wordsFor(s.Spec).rate(finding.Counts())), s.Spec.Limit()), nil
+	all, err := c.again(s.Gate, requests.closed(s.Spec.CountingGate().MaxLatency.D(), time.Now()))
+	why, counts := "passed, but since then it is", all.Counts()
+	switch {
+	case err != nil:
+		return "", err
+	case own.Verdict == verdict.Fail:
+		why, counts = "passed too early; with the requests that were logged late it is", own.Counts()
+	case all.Verdict != verdict.Fail:
+		return "", nil
+	}
+	return fmt.Sprintf("'%s' %s %s. Limit %s: failed.", s.Spec.Name, why, lower(wordsFor(s.Spec).rate(counts)), s.Spec.Limit()), nil
 }
 
 // queryOf is what a gate asks of the log.

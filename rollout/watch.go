@@ -143,9 +143,9 @@ type again struct {
 	bad   string         // why it does not hold; "": nothing speaks against it
 }
 
-// lookAgain goes on with the counts of a gate that passed, in two ways: its own verdict on all requests since its
-// traffic shift, in which the late ones are by now; and, for what changed after the verdict, the detector, whose
-// alarm within the whole watch is as unlikely as lateAlpha if the rate stays at the limit or below.
+// lookAgain goes on with the counts of a gate that passed. Entries that were late can turn its verdict on its own
+// window; the requests after that are its rule's too, all together; and for what changed after the verdict there is
+// the detector, whose alarm within the whole watch is as unlikely as lateAlpha if the rate stays at the limit or below.
 func (h *holder) lookAgain(ctx context.Context, s Step, now time.Time) (again, error) {
 	service, gate := h.rollout.Services[s.Spec.Service()], s.Spec.CountingGate()
 	since, err := sinceOf(s.Handle)
@@ -158,30 +158,45 @@ func (h *holder) lookAgain(ctx context.Context, s Step, now time.Time) (again, e
 	}
 	found := again{words: wordsFor(s.Spec)}
 	c := Case{Spec: s.Spec, Requests: requests}
-	slots, length := c.bad(requests.Slots), c.length()
 	until := requests.closed(gate.MaxLatency.D(), now)
-	whole := window{since: s.Gate.Since, until: until}
-	finding, err := s.Gate.Receipt.Rule.Judge(whole.buckets(slots, length))
+	own, err := c.again(s.Gate, s.Gate.Until)
 	if err != nil {
-		return again{}, &Failure{Label: "gate", Reason: "This gate cannot decide anything: " + err.Error() + ".", Err: err}
+		return again{}, err
+	}
+	all, err := c.again(s.Gate, until)
+	if err != nil {
+		return again{}, err
 	}
 	after := window{since: s.Gate.Until, until: until}
-	buckets := after.buckets(slots, max(watchBucket, requests.Every))
+	buckets := after.buckets(c.bad(requests.Slots), max(watchBucket, requests.Every))
 	for _, b := range buckets {
 		found.since.Requests += b.Requests
 		found.since.Errors += b.Errors
 	}
-	last := !now.Before(h.rollout.Watch.Until)
+	last, limit := !now.Before(h.rollout.Watch.Until), s.Spec.Limit()
+	from, late := s.Gate.Since, ", with those that were logged late"
 	switch {
-	case finding.Verdict == verdict.Fail, last && finding.Verdict != verdict.Pass:
-		found.bad = fmt.Sprintf("%s since %s, with those that were logged late. Limit %s: its pass does not hold any more.",
-			found.words.rate(finding.Counts()), s.Gate.Since.UTC().Format("15:04 UTC"), s.Spec.Limit())
-	case alarmed(float64(s.Spec.Limit()), h.rollout.WatchFor.D(), buckets):
-		from, counts := onset(float64(s.Spec.Limit()), buckets)
-		found.bad = fmt.Sprintf("%s since %s. Limit %s: its pass does not hold any more.",
-			found.words.rate(counts), from.UTC().Format("15:04 UTC"), s.Spec.Limit())
+	case own.Verdict == verdict.Fail, last && own.Verdict != verdict.Pass && all.Verdict != verdict.Pass:
+		found.bad = found.words.rate(all.Counts())
+	case all.Verdict == verdict.Fail, alarmed(float64(limit), h.rollout.WatchFor.D(), buckets):
+		var counts verdict.Counts
+		from, counts = onset(float64(limit), buckets)
+		found.bad, late = found.words.rate(counts), ""
+	default:
+		return found, nil
 	}
+	found.bad += fmt.Sprintf(" since %s%s. Limit %s: its pass does not hold any more.", from.UTC().Format("15:04 UTC"), late, limit)
 	return found, nil
+}
+
+// again judges the window of a gate that passed, up to some time, by what is in the log now.
+func (c Case) again(g *Gate, until time.Time) (verdict.Finding, error) {
+	w := window{since: g.Since, until: until}
+	finding, err := g.Receipt.Rule.Judge(w.buckets(c.bad(c.Requests.Slots), c.length()))
+	if err != nil {
+		return verdict.Finding{}, &Failure{Label: "gate", Reason: "This gate cannot decide anything: " + err.Error() + ".", Err: err}
+	}
+	return finding, nil
 }
 
 // alarmed reports whether the detector of package verdict raises its alarm within the buckets.
