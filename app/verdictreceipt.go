@@ -86,9 +86,9 @@ func readAtMost(name string, size int64) ([]byte, error) {
 
 // rejudge says what the gate of the same name and service in file would have said.
 func (o *checked) rejudge(file *plan.File) {
-	gate, gates, err := gateOf(file, o.receipt)
+	step, gates, err := gateOf(file, o.receipt)
 	if err == nil {
-		o.Would, err = o.receipt.Rejudge(ruleOf(gate, gates, o.receipt.Rule), gate.MinTime.D().Seconds())
+		o.Would, err = o.receipt.Rejudge(ruleOf(step, gates, o.receipt.Rule), step.CountingGate().MinTime.D().Seconds())
 	}
 	if err != nil {
 		o.Why = err.Error()
@@ -98,17 +98,28 @@ func (o *checked) rejudge(file *plan.File) {
 }
 
 // ruleOf is what a gate of deploy.yaml asks of the requests of a receipt, as one of so many gates of
-// its plan: they share alpha_fail. What the gate does not say is as it was. Other options of gates
-// that decide (what counts as evidence, the length of a bucket, the comparison) belong here.
-func ruleOf(gate *plan.ErrorRate, gates int, was verdict.Rule) verdict.Rule {
-	was.Limit = float64(gate.Below)
-	was.AlphaPass = gate.AlphaPass
-	was.AlphaFail = gate.AlphaFail / float64(gates)
-	return was
+// its plan: they share alpha_fail. How long its buckets are and what the old revision did stay as they were: the
+// receipt has no other.
+func ruleOf(step *plan.Step, gates int, was verdict.Rule) verdict.Rule {
+	gate := step.CountingGate()
+	rule := verdict.Rule{
+		Limit: float64(step.Limit()), AlphaPass: gate.AlphaPass, AlphaFail: gate.AlphaFail / float64(gates),
+		Evidence: verdict.ByRequests, BucketSeconds: was.BucketSeconds, Expect: was.Expect,
+	}
+	if gate.Evidence == plan.EvidenceBuckets {
+		rule.Evidence = verdict.ByBuckets
+	}
+	if gate.Compare == plan.CompareOld {
+		rule.Old = was.Old
+	}
+	if gate.Probes != nil { // they can fail the gate too
+		rule.AlphaFail /= 2
+	}
+	return rule
 }
 
-// gateOf finds the gate that a receipt is of, and how many gates its rollout has now.
-func gateOf(file *plan.File, r verdict.Receipt) (gate *plan.ErrorRate, gates int, err error) {
+// gateOf finds the step that a receipt is of, and how many gates its rollout has now.
+func gateOf(file *plan.File, r verdict.Receipt) (step *plan.Step, gates int, err error) {
 	target, err := plan.ParseTarget(file, r.Target)
 	if err != nil {
 		return nil, 0, err
@@ -119,19 +130,19 @@ func gateOf(file *plan.File, r verdict.Receipt) (gate *plan.ErrorRate, gates int
 	}
 	for _, phase := range p.Phases {
 		for _, s := range phase.Steps {
-			if s.ErrorRate == nil || target.Service != "" && s.Service() != target.Service {
+			if s.CountingGate() == nil || target.Service != "" && s.Service() != target.Service {
 				continue
 			}
 			gates++
 			if s.Name == r.Name && s.Service() == r.Service {
-				gate = s.ErrorRate
+				step = s
 			}
 		}
 	}
-	if gate == nil {
-		return nil, 0, fmt.Errorf("there is no error_rate step %q of %s in the plan of %s", r.Name, r.Service, target)
+	if step == nil {
+		return nil, 0, fmt.Errorf("there is no step %q that counts requests of %s in the plan of %s", r.Name, r.Service, target)
 	}
-	return gate, gates, nil
+	return step, gates, nil
 }
 
 func (c verdictCmd) printReceipts(stdout io.Writer, all []checked) error {

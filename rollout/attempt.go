@@ -64,7 +64,7 @@ func (h *holder) held(ctx context.Context) error {
 // task is what the action of a step may know.
 func (r *Rollout) task(s Step) Task {
 	return Task{
-		Key:  Key{Rollout: r.ID, Step: s.ID, Attempt: s.Attempt},
+		Key: Key{Rollout: r.ID, Step: s.ID, Attempt: s.Attempt}, Target: r.Target,
 		Step: s.Spec, Fence: s.Fence, Created: r.Created, Started: s.Started, Extra: s.Extra.D(), Probing: s.Probing,
 		Passed: r.passedBefore(s), Services: r.Services, Hosts: r.Environment.Hosts,
 	}

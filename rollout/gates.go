@@ -97,7 +97,7 @@ func (g gates) lookRate(ctx context.Context, t Task, since time.Time) (Outcome, 
 		return Outcome{}, err
 	}
 	o, err := JudgeRate(Case{
-		Rollout: t.Key.Rollout, Step: t.Key.Step, Spec: t.Step, Service: service, Since: since, Requests: requests, Extra: t.Extra, Probing: probesOf(t) != nil,
+		Rollout: t.Key.Rollout, Step: t.Key.Step, Target: t.Target, Spec: t.Step, Service: service, Since: since, Requests: requests, Extra: t.Extra, Probing: probesOf(t) != nil,
 	}, time.Now().UTC())
 	if o.State == StillRunning && probesOf(t) != nil {
 		o.Again = time.Second // the rest of the time goes into test requests

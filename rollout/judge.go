@@ -10,6 +10,7 @@ import (
 // Case is all that the verdict of a gate depends on, besides the time.
 type Case struct {
 	Rollout, Step string // IDs, for the receipt
+	Target        plan.Target
 	Spec          plan.Step
 	Service       Service
 	Since         time.Time // the traffic shift
@@ -221,7 +222,7 @@ func (j *judged) conclude(o *Outcome, c Case, now time.Time) {
 func (j *judged) receipt(c Case, byTests bool, now time.Time) *verdict.Receipt {
 	spec, g := c.Spec.CountingGate(), j.gate
 	r := verdict.Receipt{
-		Rollout: c.Rollout, Step: c.Step, Name: c.Spec.Name, Service: c.Service.Name, Revision: g.Revision,
+		Target: c.Target.String(), Rollout: c.Rollout, Step: c.Step, Name: c.Spec.Name, Service: c.Service.Name, Revision: g.Revision,
 		Source: c.Requests.Source, Query: c.Requests.Query, Since: g.Since, Until: g.Until, Decided: now,
 		WarmUpSeconds: spec.WarmUp.D().Seconds(), MinTimeSeconds: spec.MinTime.D().Seconds(),
 		MaxLatencySeconds: spec.MaxLatency.D().Seconds(), BudgetSeconds: c.budget().Seconds(),

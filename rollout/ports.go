@@ -101,6 +101,7 @@ type Observer interface {
 // Task is all that an Action may know of the attempt it is asked to make.
 type Task struct {
 	Key      Key
+	Target   plan.Target
 	Step     plan.Step     // with ${…} still in it; Action implementations expand by Vars
 	Fence    string        // the precondition stored in the commit that started the attempt
 	Created  time.Time     // when the rollout began
