@@ -55,16 +55,19 @@ func (w words) of(n verdict.Counts) string {
 
 // rateNote says how a counting gate stands or what it decided.
 func (g *Gate) rateNote(o *Outcome, c Case, j *judged) string {
-	w, spec := wordsFor(c.Spec), c.Spec.CountingGate()
+	w, spec, missing := wordsFor(c.Spec), c.Spec.CountingGate(), ""
+	if c.Requests.Dropped != 0 {
+		missing = " " + c.Service.lacking(c.Requests.Dropped)
+	}
 	switch {
 	case o.Label == LabelProbes:
 		return fmt.Sprintf("Test requests: %s. Limit %s: failed.", lower(w.rate(j.probes.Counts())), g.Limit)
 	case o.Label == LabelWorse:
 		return fmt.Sprintf("%s: worse than the old revision.", g.change(c))
 	case o.Label == LabelUnchecked:
-		return g.undecided(w, g.Counts.Requests) + " Let through without evidence, as on_inconclusive: pass says."
+		return g.undecided(w, g.Counts.Requests) + missing + " Let through without evidence, as on_inconclusive: pass says."
 	case o.State == Inconclusive || o.Label == LabelLittle:
-		return g.undecided(w, g.Counts.Requests) + g.onlyTests(w, c, j)
+		return g.undecided(w, g.Counts.Requests) + missing + g.onlyTests(w, c, j)
 	case o.State == FailedState:
 		return fmt.Sprintf("%s. Limit %s: failed.", g.change(c), g.Limit)
 	case g.OnProbes:
@@ -72,6 +75,9 @@ func (g *Gate) rateNote(o *Outcome, c Case, j *judged) string {
 			lower(w.rate(j.probes.Counts())), PercentUp(j.probes.AtMost, float64(g.Limit)), g.Limit, w.of(g.Counts))
 	case o.State == Passed:
 		return fmt.Sprintf("%s, at most %s. Limit %s: passed.", g.change(c), PercentUp(g.AtMost, float64(g.Limit)), g.Limit)
+	}
+	if missing != "" { // as many of those to come will be
+		return g.seen(w) + missing + g.testing(w)
 	}
 	return g.counting(w, spec.MinTime) + g.testing(w)
 }
@@ -101,12 +107,17 @@ func (g *Gate) testing(w words) string {
 	return " Test requests: " + w.of(*g.Probes) + "."
 }
 
+// seen is what a gate has counted so far.
+func (g *Gate) seen(w words) string {
+	if g.Counts.Requests == 0 {
+		return "No requests yet."
+	}
+	return fmt.Sprintf("%s, %s.", Counted(g.Counts.Requests, "request"), Counted(g.Counts.Errors, w.one))
+}
+
 // counting is a gate on its way: "118 requests, 1 error. 6 more clean ones to pass (about 15 s)."
 func (g *Gate) counting(w words, minTime plan.Duration) string {
-	seen := fmt.Sprintf("%s, %s.", Counted(g.Counts.Requests, "request"), Counted(g.Counts.Errors, w.one))
-	if g.Counts.Requests == 0 {
-		seen = "No requests yet."
-	}
+	seen := g.seen(w)
 	switch {
 	case g.Needed == math.MaxInt64:
 		return seen + " Too many " + w.one + "s to pass soon."
@@ -148,10 +159,23 @@ func ratio(errors, requests int64) string {
 	return fmt.Sprintf("%s (%s of %s)", Percent(Share(errors, requests)), Count(errors), Count(requests))
 }
 
+// lacking says that the log of a service does not have so many requests that Cloud Monitoring has counted.
+func (s Service) lacking(requests int64) string {
+	some := "some requests"
+	if requests > 0 {
+		some = Counted(requests, "request")
+	}
+	return fmt.Sprintf("The request log of %s lacks %s that Cloud Monitoring has; source: metrics counts by that.", s.Name, some)
+}
+
 // undecided is a gate whose budget is spent.
 func (g *Gate) undecided(w words, seen int64) string {
 	c := g.Counts
 	switch {
+	case c.Dropped > 0:
+		return fmt.Sprintf("Too little is known: %s, %s, and %s more.", Counted(c.Requests, "request"), Counted(c.Errors, w.one), Count(c.Dropped))
+	case c.Dropped < 0:
+		return fmt.Sprintf("Too little is known: %s, %s, and more.", Counted(c.Requests, "request"), Counted(c.Errors, w.one))
 	case c.Errors == 0:
 		return fmt.Sprintf("Not enough traffic: %s of at least %s.", Count(seen), Counted(seen+g.Needed, "request"))
 	case g.Needed == math.MaxInt64 || float64(c.Errors) > float64(g.Limit)*float64(c.Requests)/2:

@@ -117,11 +117,11 @@ func (g gates) turned(ctx context.Context, s Step, service Service) (string, err
 		return "", err
 	}
 	c := Case{Spec: s.Spec, Requests: requests}
-	own, err := c.again(s.Gate, s.Gate.Until)
+	own, err := c.again(s.Gate, s.Gate.Until, 0)
 	if err != nil {
 		return "", err
 	}
-	all, err := c.again(s.Gate, requests.closed(s.Spec.CountingGate().MaxLatency.D(), time.Now()))
+	all, err := c.again(s.Gate, requests.closed(s.Spec.CountingGate().MaxLatency.D(), time.Now()), requests.Dropped)
 	why, counts := "passed, but since then it is", all.Counts()
 	switch {
 	case err != nil:

@@ -92,7 +92,7 @@ func (c Case) weigh(now time.Time) (judged, error) {
 	spec := c.Spec.CountingGate()
 	w := c.window(now)
 	j := judged{rule: c.rule(), buckets: w.buckets(c.bad(c.Requests.Slots), c.length())}
-	j.lose(c.Requests.Dropped)
+	j.buckets = lose(j.buckets, j.rule, c.Requests.Dropped)
 	var err error
 	if j.users, err = j.rule.Judge(j.buckets); err != nil {
 		return j, err
@@ -180,18 +180,20 @@ func (c Case) rule() verdict.Rule {
 	return rule
 }
 
-// lose notes entries that are known to be lost; nobody knows in which bucket.
-func (j *judged) lose(dropped int64) {
+// lose notes entries that are known to be lost; nobody knows of which bucket.
+func lose(buckets []verdict.Bucket, rule verdict.Rule, dropped int64) []verdict.Bucket {
 	if dropped == 0 {
-		return
+		return buckets
 	}
-	if len(j.buckets) == 0 {
-		j.buckets = []verdict.Bucket{{}}
+	if len(buckets) == 0 {
+		buckets = []verdict.Bucket{{}}
 	}
-	if dropped < 0 || j.rule.Evidence == verdict.ByBuckets {
-		dropped = verdict.DroppedUnknown
+	if dropped < 0 || rule.Evidence == verdict.ByBuckets {
+		buckets[0].Dropped = verdict.DroppedUnknown
+		return buckets
 	}
-	j.buckets[0].Dropped = dropped
+	buckets[0].Dropped += dropped
+	return buckets
 }
 
 // passOnProbes reports whether the new revision answers test requests well enough, and users do not say otherwise.

@@ -159,13 +159,16 @@ func (h *holder) lookAgain(ctx context.Context, s Step, now time.Time) (again, e
 	found := again{words: wordsFor(s.Spec)}
 	c := Case{Spec: s.Spec, Requests: requests}
 	until := requests.closed(gate.MaxLatency.D(), now)
-	own, err := c.again(s.Gate, s.Gate.Until)
+	own, err := c.again(s.Gate, s.Gate.Until, 0)
 	if err != nil {
 		return again{}, err
 	}
-	all, err := c.again(s.Gate, until)
+	all, err := c.again(s.Gate, until, requests.Dropped)
 	if err != nil {
 		return again{}, err
+	}
+	if requests.Dropped != 0 && all.Verdict == verdict.Inconclusive {
+		return again{}, &Failure{Label: "missing_entries", Reason: service.lacking(requests.Dropped)}
 	}
 	after := window{since: s.Gate.Until, until: until}
 	buckets := after.buckets(c.bad(requests.Slots), max(watchBucket, requests.Every))
@@ -189,10 +192,11 @@ func (h *holder) lookAgain(ctx context.Context, s Step, now time.Time) (again, e
 	return found, nil
 }
 
-// again judges the window of a gate that passed, up to some time, by what is in the log now.
-func (c Case) again(g *Gate, until time.Time) (verdict.Finding, error) {
-	w := window{since: g.Since, until: until}
-	finding, err := g.Receipt.Rule.Judge(w.buckets(c.bad(c.Requests.Slots), c.length()))
+// again judges the window of a gate that passed, up to some time, by what is in the log now, where so many requests
+// are missing.
+func (c Case) again(g *Gate, until time.Time, missing int64) (verdict.Finding, error) {
+	w, rule := window{since: g.Since, until: until}, g.Receipt.Rule
+	finding, err := rule.Judge(lose(w.buckets(c.bad(c.Requests.Slots), c.length()), rule, missing))
 	if err != nil {
 		return verdict.Finding{}, &Failure{Label: "gate", Reason: "This gate cannot decide anything: " + err.Error() + ".", Err: err}
 	}
