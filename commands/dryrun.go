@@ -121,6 +121,8 @@ func onFailure(r *rollout.Rollout) string {
 	switch r.OnFailure {
 	case plan.OnFailureRollback:
 		return "If a step fails, traffic goes back to the old revision by itself, unless that one is known to be worse."
+	case plan.OnFailureInsist:
+		return "If a step fails, traffic goes back to the old revision by itself, even if that one is known to be worse."
 	case plan.OnFailureAsk:
 		return "If a step fails, everything stays as it is and whoever started it is asked."
 	}

@@ -95,7 +95,9 @@ type Plan struct {
 type OnFailure string
 
 const (
-	OnFailureRollback OnFailure = "rollback" // traffic returns to the stable revision by itself
+	OnFailureRollback OnFailure = "rollback" // traffic returns to the stable revision by itself, unless that is proven to be the worse one
+	// OnFailureInsist is OnFailureRollback also where the stable revision is the worse one.
+	OnFailureInsist OnFailure = "rollback_always"
 	OnFailurePause    OnFailure = "pause"    // everything stays as it is until someone decides
 	OnFailureAsk      OnFailure = "ask"      // as pause, and whoever started it is mentioned
 )

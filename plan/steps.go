@@ -16,7 +16,7 @@ func (d *decoder) plan(name string, n ast.Node) *Plan {
 				func(count int) { p.Phases = make([]*Phase, count) },
 				func(i int, item ast.Node) { p.Phases[i] = d.phase(item) })
 		}},
-		{"on_failure", false, choice(d, &p.OnFailure, OnFailureRollback, OnFailurePause, OnFailureAsk)},
+		{"on_failure", false, choice(d, &p.OnFailure, OnFailureRollback, OnFailureInsist, OnFailurePause, OnFailureAsk)},
 		{"watch", false, d.unit(&p.Watch)},
 	})
 	return p

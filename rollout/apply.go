@@ -188,7 +188,7 @@ func (r *Rollout) failed(s *Step, at time.Time) {
 		return
 	}
 	r.cancelSiblings(s)
-	if r.OnFailure == plan.OnFailureRollback && r.shouldReturn() && s.Label != LabelUnknownEnd {
+	if (r.OnFailure == plan.OnFailureRollback || r.OnFailure == plan.OnFailureInsist) && r.shouldReturn() && s.Label != LabelUnknownEnd {
 		r.leave(Stop{Cause: StopFailed, Step: s.ID, Reason: s.Note, At: at, Return: true})
 		return
 	}
@@ -201,10 +201,11 @@ func (r *Rollout) failed(s *Step, at time.Time) {
 
 // shouldReturn reports whether the old revision is where traffic belongs when the plan fails. It is
 // not when a step that is not rollback_safe has begun, such as a migration, when the old revision is
-// known to be the worse one, or when someone else has moved the traffic since, whose revision the way
+// known to be the worse one (unless on_failure insists), or when someone else has moved the traffic since, whose revision the way
 // back would take out of service: then people decide, and without them nothing moves.
 func (r *Rollout) shouldReturn() bool {
-	return r.Unsafe() == "" && !r.OldIsWorse() && !r.changedMeanwhile()
+	worse := r.OldIsWorse() && r.OnFailure != plan.OnFailureInsist
+	return r.Unsafe() == "" && !worse && !r.changedMeanwhile()
 }
 
 // changedMeanwhile reports whether traffic that the rollout had moved was changed by someone else.

@@ -70,6 +70,13 @@ func TestOldRevisionIsTheWorseOne(t *testing.T) {
 			t.Errorf("%+v at %d%%", r.End, r.Services["backend"].Percent)
 		}
 	})
+	t.Run("the plan insists", func(t *testing.T) {
+		w := &world{t: t, now: t0}
+		r := w.drive(w.failGate(w.toGate(withBaseline(newTest(plan.OnFailureInsist), 1204))))
+		if r.End == nil || r.End.Result != RolledBack || len(r.Asks) != 1 || r.Services["backend"].Percent != 0 {
+			t.Errorf("it should go back unasked: %+v, %+v at %d%%", r.End, r.Asks, r.Services["backend"].Percent)
+		}
+	})
 	t.Run("a person chooses the old one", func(t *testing.T) {
 		w, r := start(t)
 		if r = w.drive(w.say(r, VerbRollback, deployer)); r.End == nil || r.End.Result != RolledBack || r.Services["backend"].Percent != 0 {
