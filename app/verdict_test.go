@@ -14,11 +14,15 @@ import (
 // file writes a file of a test and returns its path.
 func file(t *testing.T, name, text string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	dir, err := os.OpenRoot(t.TempDir())
+	if err != nil {
 		t.Fatal(err)
 	}
-	return path
+	defer dir.Close()
+	if err := dir.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir.Name(), name)
 }
 
 func TestVerdict(t *testing.T) {

@@ -132,7 +132,9 @@ func boundariesOf(gate *verdict.Gate) boundaries {
 		for pass < n && at(n, pass+1) == verdict.Pass {
 			pass++
 		}
-		for fail = max(1, fail-1); fail <= n && at(n, fail) != verdict.Fail; fail++ {
+		fail = max(1, fail-1) // one lower where a guard of FAIL has ended
+		for fail <= n && at(n, fail) != verdict.Fail {
+			fail++
 		}
 		b.passUpTo, b.failFrom = append(b.passUpTo, pass), append(b.failFrom, fail)
 	}

@@ -227,7 +227,7 @@ func TestDroppedEntriesOfBucketsOnlyWithhold(t *testing.T) {
 func TestBucketByBucket(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rule, buckets := drawBucketRule(t), drawBuckets(t)
-		buckets = buckets[:min(len(buckets), 15)]
+		buckets = buckets[:min(len(buckets), 10)]
 		want := Inconclusive
 		var full []Bucket
 		for i, b := range buckets {

@@ -206,12 +206,12 @@ func simulatedByRequests(tb testing.TB, buckets []Bucket) Verdict {
 // of the few in between, fails 9.7% of them. Buckets that weigh as their requests
 // do see that; the mean of the buckets' own rates, 4.2%, passes it.
 func TestStorms(t *testing.T) {
-	const runs = 200
+	const runs = 100
 	rule := Rule{Limit: 0.05, AlphaPass: 0.05, AlphaFail: 0.05}
 	passed, byMean := 0, 0
 	for n := range runs {
 		r := seeded(200, uint64(n))
-		buckets := make([]Bucket, 3000)
+		buckets := make([]Bucket, 2000)
 		for i := range buckets {
 			requests, rate := int64(10), 0.03
 			if i%6 == 5 {

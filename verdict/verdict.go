@@ -8,6 +8,13 @@
 // significance test that is looked at again and again, has no such bound.
 // A [Baseline] answers "is the new revision better or worse than the old one?".
 //
+// A [Rule] puts these together: it judges closed [Bucket]s of requests, one by one
+// or, where requests fail in bursts, bucket by bucket. Whoever needs a verdict asks
+// a Rule, so that there is one judgement, and a [Receipt] of it can be recomputed
+// by anybody. A [Detector] asks another question, whether the rate has risen, at
+// whatever time; a [Resolver] whether it has come back; a [BurnRate] how fast the
+// error budget goes.
+//
 // What the counts must be for the guarantee to hold, and what this package
 // cannot see: each request counted once; closed windows only, so that slow
 // requests, which are often the failing ones, are in; the new revision's
