@@ -263,7 +263,7 @@ func TestReceiptsByAnotherGate(t *testing.T) {
 		{"stricter", by("below: 2%"), receipt, " By deploy.yaml it would have been undecided at that time.\n", "1 of 1"},
 		{"far stricter", by("below: 0.05%"), receipt, " By deploy.yaml it would have failed.\n", "1 of 1"},
 		{"longer", by("below: 5%, min_time: 3m"), receipt, " By deploy.yaml it would have been undecided at that time.\n", "1 of 1"},
-		{"by buckets", by("below: 5%, evidence: buckets"), receipt, " By deploy.yaml it would have been undecided at that time.\n", "1 of 1"},
+		{"by buckets", by("below: 5%, evidence: buckets, bucket: 30s"), receipt, " By deploy.yaml it would have been undecided at that time.\n", "1 of 1"},
 		{"one service", by(gate), receiptOf(t, func(r *verdict.Receipt) { r.Target = "staging/backend" }), " By deploy.yaml too.\n", "0 of 1"},
 		{"no such step", by(gate), receiptOf(t, func(r *verdict.Receipt) { r.Name = "Errors" }),
 			` What deploy.yaml would say is not known: there is no step "Errors" that counts requests of backend in the plan of staging.`, "0 of 1"},

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"slipway/plan"
 	"slipway/rollout"
@@ -98,8 +99,7 @@ func (o *checked) rejudge(file *plan.File) {
 }
 
 // ruleOf is what a gate of deploy.yaml asks of the requests of a receipt, as one of so many gates of
-// its plan: they share alpha_fail. How long its buckets are and what the old revision did stay as they were: the
-// receipt has no other.
+// its plan: they share alpha_fail. What the old revision did is what the receipt knows of it.
 func ruleOf(step *plan.Step, gates int, was verdict.Rule) verdict.Rule {
 	gate := step.CountingGate()
 	rule := verdict.Rule{
@@ -107,7 +107,10 @@ func ruleOf(step *plan.Step, gates int, was verdict.Rule) verdict.Rule {
 		Evidence: verdict.ByRequests, BucketSeconds: was.BucketSeconds, Expect: was.Expect,
 	}
 	if gate.Evidence == plan.EvidenceBuckets {
-		rule.Evidence = verdict.ByBuckets
+		rule.Evidence, rule.BucketSeconds = verdict.ByBuckets, int64(gate.Bucket.D()/time.Second)
+		if was.BucketSeconds > 0 {
+			rule.Expect *= float64(rule.BucketSeconds) / float64(was.BucketSeconds)
+		}
 	}
 	if gate.Compare == plan.CompareOld {
 		rule.Old = was.Old

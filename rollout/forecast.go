@@ -51,41 +51,39 @@ func forecastRate(s plan.Step, service Service, share int) Forecast {
 	spec := s.CountingGate()
 	service.Percent = share
 	c := Case{Spec: s, Service: service, Requests: Requests{Source: service.Source}}
-	if service.Source == FromMetrics {
-		c.Requests.Every = time.Minute
+	f := Forecast{
+		Step: s.Name, Asks: "limit " + s.Limit().String(), Without: "an error", Share: share,
+		PerSecond: service.Baseline.PerSecond(), Requests: math.MaxInt64, Budget: spec.Budget.D(),
 	}
-	f := Forecast{Step: s.Name, Asks: "limit " + s.Limit().String(), Without: "an error", Share: share, PerSecond: service.Baseline.PerSecond(), Requests: math.MaxInt64, Budget: spec.Budget.D()}
 	if s.Latency != nil {
 		f.Asks, f.Without = fmt.Sprintf("%v%% under %s", s.Latency.Percent, s.Latency.Below), "a slow one"
 	}
+	reaches := verdict.Traffic{
+		PerSecond: f.PerSecond, Share: float64(share) / 100,
+		WarmUp: spec.WarmUp.D(), MaxLatency: spec.MaxLatency.D(), MinTime: spec.MinTime.D(),
+	}
+	if service.Source == FromMetrics {
+		c.Requests.Every = time.Minute
+		reaches.MaxLatency += metricsDelay
+	}
 	rule := c.rule()
-	found, err := rule.Judge(nil)
-	if err != nil || found.Needed == math.MaxInt64 {
+	takes, err := rule.Forecast(usualRate(rule, service.Baseline, s))
+	if err != nil || math.IsInf(takes.Clean, 1) {
 		return f
 	}
-	f.Requests = found.Needed
-	around := func(counting time.Duration) time.Duration {
-		closing := spec.MaxLatency.D()
-		if service.Source == FromMetrics {
-			closing = metricsDelay
-		}
-		return max(spec.MinTime.D(), spec.WarmUp.D()+counting+closing)
-	}
-	onNew := f.PerSecond * float64(share) / 100
-	f.Least = takes(float64(f.Requests), onNew, around)
-	if usual := usually(rule, service.Baseline, s); usual > f.Requests {
-		f.Usual = takes(float64(usual), onNew, around)
-	}
+	f.Requests = int64(takes.Clean)
+	f.Least, f.Usual = within(reaches, takes.Clean), within(reaches, takes.Usual)
 	if rule.Evidence == verdict.ByBuckets {
-		f.Least = max(f.Least, around(time.Duration(found.NeededBuckets*rule.BucketSeconds)*time.Second))
-		f.Usual, f.Buckets, f.Bucket = 0, found.NeededBuckets, time.Duration(rule.BucketSeconds)*time.Second
+		f.Bucket = time.Duration(rule.BucketSeconds) * time.Second
+		f.Buckets = int64(math.Ceil(takes.Clean / max(1, rule.Expect)))
 	}
 	if !spec.UsersOnly && service.Source != FromMetrics {
 		probes := spec.Probes
 		if probes == nil {
 			probes = plan.DefaultProbes()
 		}
-		f.Tests = takes(float64(f.Requests), probes.Rate, around)
+		reaches.PerSecond, reaches.Share = probes.Rate, 1
+		f.Tests = within(reaches, takes.Clean)
 	}
 	return f
 }
@@ -93,27 +91,21 @@ func forecastRate(s plan.Step, service Service, share int) Forecast {
 // metricsDelay is how much later than the requests Cloud Monitoring has their counts, at most.
 const metricsDelay = 3 * time.Minute
 
-// takes is how long so many requests take; 0: that is not known, or no time that anybody waits.
-func takes(requests, perSecond float64, around func(time.Duration) time.Duration) time.Duration {
-	seconds := requests / perSecond
-	if perSecond <= 0 || seconds > (100*time.Hour).Seconds() {
+// within is how long so many requests take; 0: that is not known, or no time that anybody waits.
+func within(t verdict.Traffic, requests float64) time.Duration {
+	takes, ok := t.Takes(requests)
+	if !ok || t.PerSecond <= 0 || takes > 100*time.Hour {
 		return 0
 	}
-	return around(time.Duration(seconds * float64(time.Second)))
+	return takes
 }
 
-// usually is the mean number of requests if the new revision errs as the old one did; where that one's rate is not
-// known or no example to follow, a fifth of the limit is taken.
-func usually(rule verdict.Rule, b *Baseline, s plan.Step) int64 {
-	gate, err := verdict.NewGate(rule.Limit, rule.AlphaPass, rule.AlphaFail)
-	if err != nil {
-		return 0
-	}
-	rate := rule.Limit / 5
+// usualRate is how often the old revision erred; where that is not known, or no example to follow, a fifth of the limit.
+func usualRate(rule verdict.Rule, b *Baseline, s plan.Step) float64 {
 	if s.ErrorRate != nil && b != nil && b.Requests > 0 && b.Rate() < 0.8*rule.Limit {
-		rate = b.Rate()
+		return b.Rate()
 	}
-	return int64(math.Ceil(gate.Expected(rate)))
+	return rule.Limit / 5
 }
 
 func forecastNoLogs(s plan.Step, service Service, share int) Forecast {
@@ -122,9 +114,7 @@ func forecastNoLogs(s plan.Step, service Service, share int) Forecast {
 		Step: s.Name, Asks: "no " + spec.Match, Without: "one", Share: share, PerSecond: service.Baseline.PerSecond(),
 		Requests: verdict.AbsenceNeeded(float64(spec.MinRate), spec.Alpha), Budget: spec.Budget.D(),
 	}
-	f.Least = takes(float64(f.Requests), f.PerSecond*float64(share)/100, func(counting time.Duration) time.Duration {
-		return counting + spec.MaxLatency.D()
-	})
+	f.Least = within(verdict.Traffic{PerSecond: f.PerSecond, Share: float64(share) / 100, MaxLatency: spec.MaxLatency.D()}, float64(f.Requests))
 	return f
 }
 
