@@ -229,3 +229,28 @@ func TestWakes(t *testing.T) {
 		}
 	})
 }
+
+// A rollout that is over and has verdicts to be looked at again is due, though its target is free and it is in the
+// history once; who looks gives it up as any other, and when there is nothing more to look at, for good.
+func TestOverIsDueAgain(t *testing.T) {
+	conform(t, func(t *testing.T, b *bench) {
+		r := b.start(t, "aaaaaa", staging)
+		r = b.commit(t, r, b.claim(t, "one", "aaaaaa").Fence, rollout.Over, time.Now().Add(2*b.unit))
+		other := b.start(t, "bbbbbb", staging)
+		b.commit(t, other, b.claim(t, "one", "bbbbbb").Fence, rollout.Park, time.Time{})
+		b.claim(t, "one", "")
+		b.pass(3 * b.unit)
+		if err := b.Release(t.Context(), b.claim(t, "two", "aaaaaa"), time.Now().Add(b.unit)); err != nil {
+			t.Fatal(err)
+		}
+		b.claim(t, "two", "")
+		b.pass(2 * b.unit)
+		b.commit(t, r, b.claim(t, "three", "aaaaaa").Fence, rollout.Park, time.Time{})
+		b.pass(4 * b.unit)
+		b.claim(t, "four", "")
+		past, err := b.History(t.Context(), "staging", 10)
+		if err != nil || len(past) != 1 || past[0].ID != "aaaaaa" {
+			t.Errorf("history %+v, %v", past, err)
+		}
+	})
+}

@@ -177,6 +177,8 @@ func decode(id, schema, fence, snapshot string) (rollout.Rollout, error) {
 // A commit without a fence is a person's: it leaves the lease alone, makes a rollout that nobody
 // works on due at once and publishes its ID; Then matters only if it is Over, Due not at all.
 //
+// With Over and a Due the rollout is claimed again by then, for its verdicts to be looked at; it is not active.
+//
 // With Over the rollout's lock is released and c.Lock, if there is one, granted in its place with a
 // fence of its own, in the same step; a lock whose end has passed already leaves the target free. What is
 // free goes to the first in line.
