@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"slipway/plan"
@@ -122,6 +123,9 @@ func forecastNoLogs(s plan.Step, service Service, share int) Forecast {
 // requests/s that takes at least 29 min (usually 50 min). With test requests: 1 min 15 s."
 func (f Forecast) String() string {
 	head := fmt.Sprintf("%s (%s): ", f.Step, f.Asks)
+	if strings.Contains(strings.ToLower(f.Step), strings.ToLower(f.Asks)) { // the name says it
+		head = f.Step + ": "
+	}
 	if f.Requests == math.MaxInt64 {
 		return head + "it takes more requests than anybody will wait for."
 	}

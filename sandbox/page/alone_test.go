@@ -72,7 +72,7 @@ func (a *alone) read(response *http.Response, err error) string {
 	return string(body)
 }
 
-// connect opens the app's socket and acks the first envelope that it gets, which it returns.
+// connect opens the app's socket, waits for its hello, before which nothing is sent to it, and acks the first envelope that it gets, which it returns.
 func (a *alone) connect() (got <-chan envelope) {
 	a.t.Helper()
 	var opened struct{ URL string }
@@ -83,6 +83,9 @@ func (a *alone) connect() (got <-chan envelope) {
 	conn, _, err := websocket.Dial(a.t.Context(), opened.URL, nil) //nolint:bodyclose // the library's own
 	if err != nil {
 		a.t.Fatal(err)
+	}
+	if _, hello, err := conn.Read(a.t.Context()); err != nil || !strings.Contains(string(hello), `"hello"`) {
+		a.t.Fatalf("%s, %v, in place of the hello", hello, err)
 	}
 	out := make(chan envelope, 1)
 	go func() {
