@@ -83,7 +83,7 @@ func TestALogThatLacksRequests(t *testing.T) {
 		r.Dropped = n
 		return r
 	}
-	const where = " The request log of backend lacks %s that Cloud Monitoring has; source: metrics counts by that."
+	const where = " The request log of backend lacks %s that Cloud Monitoring has; with source: metrics in deploy.yaml they count."
 	spec := plan.Step{Name: "Errors", Kind: plan.KindErrorRate, ErrorRate: gateSpec()}
 	for name, tt := range map[string]struct {
 		requests Requests
@@ -92,8 +92,8 @@ func TestALogThatLacksRequests(t *testing.T) {
 		note     string
 	}{
 		"on the way":       {lacks(steady(5, 125, 4, 0), 300), 2 * time.Minute, StillRunning, "440 requests, no errors." + fmt.Sprintf(where, "300 requests")},
-		"in the end":       {lacks(steady(5, 305, 4, 0), 700), 5 * time.Minute, Inconclusive, "Too little is known: 1,160 requests, no errors, and 700 more." + fmt.Sprintf(where, "700 requests")},
-		"nobody knows":     {lacks(steady(5, 305, 4, 0), verdict.DroppedUnknown), 5 * time.Minute, Inconclusive, "Too little is known: 1,160 requests, no errors, and more." + fmt.Sprintf(where, "some requests")},
+		"in the end":       {lacks(steady(5, 305, 4, 0), 700), 5 * time.Minute, Inconclusive, "Too little is known: 1,160 requests, no errors." + fmt.Sprintf(where, "700 requests")},
+		"nobody knows":     {lacks(steady(5, 305, 4, 0), verdict.DroppedUnknown), 5 * time.Minute, Inconclusive, "Too little is known: 1,160 requests, no errors." + fmt.Sprintf(where, "some requests")},
 		"a few":            {lacks(steady(5, 125, 4, 0), 5), 2 * time.Minute, Passed, "Errors 0% (0 of 440), at most 3.3%. Limit 5%: passed."},
 		"bad all the same": {lacks(steady(5, 125, 4, 200), 300), 2 * time.Minute, FailedState, "Errors 45% (200 of 440). Limit 5%: failed."},
 	} {

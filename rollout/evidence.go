@@ -50,14 +50,20 @@ func (w words) rate(n verdict.Counts) string { return w.bad + " " + ratio(n.Erro
 
 // of is "3 errors in 334 requests".
 func (w words) of(n verdict.Counts) string {
+	if n.Requests == 0 {
+		return "no requests"
+	}
 	return Counted(n.Errors, w.one) + " in " + Counted(n.Requests, "request")
 }
 
 // rateNote says how a counting gate stands or what it decided.
 func (g *Gate) rateNote(o *Outcome, c Case, j *judged) string {
 	w, spec, missing := wordsFor(c.Spec), c.Spec.CountingGate(), ""
-	if c.Requests.Dropped != 0 {
+	switch {
+	case c.Requests.Dropped != 0:
 		missing = " " + c.Service.lacking(c.Requests.Dropped)
+	case o.State != StillRunning && g.Counts.Dropped > 0:
+		missing = fmt.Sprintf(" Whether %s more were slow is not known.", Count(g.Counts.Dropped))
 	}
 	switch {
 	case o.Label == LabelProbes:
@@ -76,7 +82,7 @@ func (g *Gate) rateNote(o *Outcome, c Case, j *judged) string {
 	case o.State == Passed:
 		return fmt.Sprintf("%s, at most %s. Limit %s: passed.", g.change(c), PercentUp(g.AtMost, float64(g.Limit)), g.Limit)
 	}
-	if missing != "" { // as many of those to come will be
+	if missing != "" { // as will be many of those to come
 		return g.seen(w) + missing + g.testing(w)
 	}
 	return g.counting(w, spec.MinTime) + g.testing(w)
@@ -109,7 +115,10 @@ func (g *Gate) testing(w words) string {
 
 // seen is what a gate has counted so far.
 func (g *Gate) seen(w words) string {
-	if g.Counts.Requests == 0 {
+	switch {
+	case g.Counts.Requests == 0 && g.Source == FromMetrics:
+		return "No counts yet: Cloud Monitoring has them four to five minutes after the first requests."
+	case g.Counts.Requests == 0:
 		return "No requests yet."
 	}
 	return fmt.Sprintf("%s, %s.", Counted(g.Counts.Requests, "request"), Counted(g.Counts.Errors, w.one))
@@ -165,17 +174,15 @@ func (s Service) lacking(requests int64) string {
 	if requests > 0 {
 		some = Counted(requests, "request")
 	}
-	return fmt.Sprintf("The request log of %s lacks %s that Cloud Monitoring has; source: metrics counts by that.", s.Name, some)
+	return fmt.Sprintf("The request log of %s lacks %s that Cloud Monitoring has; with source: metrics in deploy.yaml they count.", s.Name, some)
 }
 
 // undecided is a gate whose budget is spent.
 func (g *Gate) undecided(w words, seen int64) string {
 	c := g.Counts
 	switch {
-	case c.Dropped > 0:
-		return fmt.Sprintf("Too little is known: %s, %s, and %s more.", Counted(c.Requests, "request"), Counted(c.Errors, w.one), Count(c.Dropped))
-	case c.Dropped < 0:
-		return fmt.Sprintf("Too little is known: %s, %s, and more.", Counted(c.Requests, "request"), Counted(c.Errors, w.one))
+	case c.Dropped != 0:
+		return fmt.Sprintf("Too little is known: %s, %s.", Counted(c.Requests, "request"), Counted(c.Errors, w.one))
 	case c.Errors == 0:
 		return fmt.Sprintf("Not enough traffic: %s of at least %s.", Count(seen), Counted(seen+g.Needed, "request"))
 	case g.Needed == math.MaxInt64 || float64(c.Errors) > float64(g.Limit)*float64(c.Requests)/2:

@@ -64,8 +64,8 @@ func forecastRate(s plan.Step, service Service, share int) Forecast {
 		WarmUp: spec.WarmUp.D(), MaxLatency: spec.MaxLatency.D(), MinTime: spec.MinTime.D(),
 	}
 	if service.Source == FromMetrics {
-		c.Requests.Every = time.Minute
-		reaches.MaxLatency += metricsDelay
+		c.Requests.Every = metricsSlot
+		reaches.MaxLatency = metricsSlot + metricsDelay // the last one is waited for as a whole
 	}
 	rule := c.rule()
 	takes, err := rule.Forecast(usualRate(rule, service.Baseline, s))
@@ -89,8 +89,11 @@ func forecastRate(s plan.Step, service Service, share int) Forecast {
 	return f
 }
 
-// metricsDelay is how much later than the requests Cloud Monitoring has their counts, at most.
-const metricsDelay = 3 * time.Minute
+// Cloud Monitoring counts by the minute, and has a minute's count so much later, at most.
+const (
+	metricsSlot  = time.Minute
+	metricsDelay = 3 * time.Minute
+)
 
 // within is how long so many requests take; 0: that is not known, or no time that anybody waits.
 func within(t verdict.Traffic, requests float64) time.Duration {
@@ -134,9 +137,13 @@ func (f Forecast) String() string {
 	} else {
 		head += Count(f.Requests) + " requests without " + f.Without
 	}
-	of := fmt.Sprintf("%d%% of %s requests/s", f.Share, Trimmed(f.PerSecond, 1))
-	if f.Share == 100 {
-		of = Trimmed(f.PerSecond, 1) + " requests/s"
+	digits := 1
+	if f.PerSecond < 1 {
+		digits = 2
+	}
+	of := Trimmed(f.PerSecond, digits) + " requests/s"
+	if f.Share < 100 {
+		of = fmt.Sprintf("%d%% of %s", f.Share, of)
 	}
 	switch {
 	case f.Share == 0:

@@ -41,7 +41,7 @@ func TestForecast(t *testing.T) {
 		{"none", plain, Service{}, 10, "how long that takes is unknown, as no requests were seen. With test requests"},
 		{"no share", plain, traffic(1, 0), 0, "no step before it gives the new revision traffic, so it would fail."},
 		{"by buckets", gate(func(g *plan.Gate) { g.Evidence, g.UsersOnly = plan.EvidenceBuckets, true }), traffic(10, 0.005), 100, "138 times 10 s without an error. At 10 requests/s that takes at least 24 min (usually 26 min)."},
-		{"by metrics", plain, Service{Source: FromMetrics, Baseline: traffic(700, 0).Baseline}, 100, "At 700 requests/s that takes at least 3 min 40 s."},
+		{"by metrics", plain, Service{Source: FromMetrics, Baseline: traffic(700, 0).Baseline}, 100, "At 700 requests/s that takes at least 4 min 30 s."},
 		{"fast enough", plan.Step{Name: "Fast", Kind: plan.KindLatency, Latency: &plan.Latency{Gate: *plain.CountingGate(), Percent: 95, Below: seconds(800 * time.Millisecond)}}, traffic(2.8, 0), 100, "Fast (95% under 800ms): 70 requests without a slow one. At 2.8 requests/s that takes at least 1 min 5 s"},
 		{"no lines", plan.Step{Name: "Imports", Kind: plan.KindNoLogs, NoLogs: &plan.NoLogs{Service: "backend", Match: "ModuleNotFoundError", MinRate: 0.05, Alpha: 0.05, MaxLatency: seconds(10 * time.Second), Budget: seconds(30 * time.Minute)}}, traffic(2.8, 0), 100, "Imports (no ModuleNotFoundError): 59 requests without one. At 2.8 requests/s that takes at least 30 s."},
 	}
