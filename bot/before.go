@@ -38,7 +38,15 @@ func change(s rollout.Service) mrkdwn {
 	return sentences(" ",
 		say("*%s*: %s → %s.", s.Name, was, cut(to, 100)),
 		say("%s serves now%s; a rollback returns to it.", now, rateNow(s)),
-		escape(s.SourceNote))
+		counted(s))
+}
+
+// counted says why it is not the log by which the service is counted, and what that means for whoever waits.
+func counted(s rollout.Service) mrkdwn {
+	if s.SourceNote == "" {
+		return ""
+	}
+	return say("%s So Cloud Monitoring's counts decide, which come some minutes later.", s.SourceNote)
 }
 
 func rateNow(s rollout.Service) string {

@@ -123,13 +123,18 @@ func plainObject(text string, most int) *slack.TextBlockObject {
 	return slack.NewTextBlockObject(slack.PlainTextType, plain(text, most), false, false)
 }
 
-// underWay is what the running gate counts.
+// underWay is what the running gates count.
 func (c *card) underWay() mrkdwn {
-	s := lastGate(c.r, "")
-	if s == nil || s.Status != rollout.StepRunning || c.r.Status == rollout.Ended || c.r.Stop != nil {
+	if c.r.Status == rollout.Ended || c.r.Stop != nil {
 		return ""
 	}
-	return say("%s: %s", plain(s.Spec.Name, 100), s.Note)
+	var lines []mrkdwn
+	for _, s := range []*rollout.Step{lastGate(c.r, ""), lastLatency(c.r, "")} {
+		if s != nil && s.Status == rollout.StepRunning {
+			lines = append(lines, say("%s: %s", plain(s.Spec.Name, 100), s.Note))
+		}
+	}
+	return sentences("\n", lines...)
 }
 
 // result is how a rollout ended or why it is being left; "" while it is on its plan.

@@ -201,3 +201,18 @@ func latest(r rollout.Rollout, service string, counts func(rollout.Step) bool) *
 	}
 	return last
 }
+
+// lastLatency is of the gates on slow requests what lastGate is of those on errors.
+func lastLatency(r rollout.Rollout, service string) *rollout.Step {
+	var last *rollout.Step
+	for pi := range r.Phases {
+		for si := range r.Phases[pi].Steps {
+			s := &r.Phases[pi].Steps[si]
+			ours := s.Gate != nil && s.Spec.Latency != nil && (service == "" || s.Spec.Service() == service)
+			if ours && s.Status != rollout.StepCancelled && (last == nil || !s.Started.Before(last.Started)) {
+				last = s
+			}
+		}
+	}
+	return last
+}

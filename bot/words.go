@@ -258,15 +258,16 @@ func decided(s rollout.Step) bool {
 func proof(r rollout.Rollout) mrkdwn {
 	var lines []mrkdwn
 	for _, service := range slices.Sorted(maps.Keys(r.Services)) {
-		s := lastGate(r, service)
-		if s == nil || !decided(*s) {
-			continue
+		for _, s := range []*rollout.Step{lastGate(r, service), lastLatency(r, service)} {
+			if s == nil || !decided(*s) {
+				continue
+			}
+			line := escape(s.Note)
+			if len(r.Services) > 1 {
+				line = say("%s: %s", service, line)
+			}
+			lines = append(lines, line)
 		}
-		line := escape(s.Note)
-		if len(r.Services) > 1 {
-			line = say("%s: %s", service, line)
-		}
-		lines = append(lines, line)
 	}
 	return sentences("\n", lines...)
 }
