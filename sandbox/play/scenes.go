@@ -26,6 +26,12 @@ func (p *Player) Act(ctx context.Context, scenario string) error {
 		"worse-than-before":     p.worseThanBefore,
 		"crash-on-start":        p.crashOnStart,
 		"low-traffic":           p.lowTraffic,
+		"low-traffic-probes":    p.lowTrafficProbes,
+		"bursty":                p.badDeploy,
+		"warm-up-errors":        p.goodDeploy,
+		"slow-errors":           p.badDeploy,
+		"late-fail":             p.lateFail,
+		"dropped-logs":          p.goodDeploy,
 		"permission-missing":    p.permissionMissing,
 		"someone-else-deployed": p.someoneElseDeployed,
 		"migration-ran":         p.migrationRan,
@@ -76,6 +82,14 @@ func (p *Player) badDeploy(ctx context.Context) error {
 	return p.Ends(ctx, "Rolled back")
 }
 
+// goodDeploy: the same, and all is well.
+func (p *Player) goodDeploy(ctx context.Context) error {
+	if err := p.Approved(ctx); err != nil {
+		return err
+	}
+	return p.Ends(ctx, "Deployed")
+}
+
 // worseThanBefore: whoever deploys decides to stay on the new revision, which errs less than the old one.
 func (p *Player) worseThanBefore(ctx context.Context) error {
 	if err := p.Asked(ctx); err != nil {
@@ -103,6 +117,33 @@ func (p *Player) lowTraffic(ctx context.Context) error {
 		return err
 	}
 	return p.Ends(ctx, "Rolled back")
+}
+
+// lowTrafficProbes: whoever is on call lets Slipway make the requests that users do not.
+func (p *Player) lowTrafficProbes(ctx context.Context) error {
+	if err := p.Asked(ctx); err != nil {
+		return err
+	}
+	if err := p.Click(ctx, workspace.Oncall, "probe"); err != nil {
+		return err
+	}
+	return p.Ends(ctx, "Deployed")
+}
+
+// lateFail: all is well, then it is not, and whoever deployed goes back by the card's button.
+func (p *Player) lateFail(ctx context.Context) error {
+	if err := p.goodDeploy(ctx); err != nil {
+		return err
+	}
+	if err := p.Until(ctx, "the news that it fails", Has("rollback")); err != nil {
+		return err
+	}
+	if err := p.Click(ctx, workspace.Deployer, "rollback"); err != nil {
+		return err
+	}
+	return p.Until(ctx, "the end of the way back", func(messages []fakeslack.Message) bool {
+		return strings.HasPrefix(Card(messages).Text, "*Rolled back: ")
+	})
 }
 
 // permissionMissing: nobody is even asked.

@@ -4,6 +4,7 @@ import (
 	_ "embed" // the plans of scenarios
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"slipway/plan"
@@ -20,6 +21,8 @@ type Scenario struct {
 	New   fakegcp.Behavior
 	// Denied are the permissions that the account of the app lacks.
 	Denied []string
+	// Faults are there from the beginning on, also for what happened before the rollout.
+	Faults []fakegcp.Fault
 	// Plan is the plan file that the scenario is played with; "": whichever the user gives.
 	Plan string
 }
@@ -30,47 +33,16 @@ const moduleNotFound = "ModuleNotFoundError: No module named 'auth_service'"
 //go:embed plans/migration.yaml
 var migrationPlan string
 
-//go:embed plans/low-traffic.yaml
-var lowTrafficPlan string
+//go:embed plans/one-gate.yaml
+var oneGatePlan string
 
-// Scenarios are the ones that -scenario knows, the default first.
-func Scenarios() []Scenario {
-	outdated := fakegcp.Behavior{ErrorRate: 0.72, Exception: moduleNotFound}
-	healthy := fakegcp.Behavior{ErrorRate: 0.005}
-	faulty := fakegcp.Behavior{ErrorRate: 0.3, Exception: "KeyError: 'session_id'"}
-	return []Scenario{{
-		Name:  "ssot",
-		About: "staging runs outdated code and answers 72% of its requests with errors; the new image brings that below 5%",
-		RPS:   40, Old: outdated, New: fakegcp.Behavior{ErrorRate: 0.009},
-	}, {
-		Name:  "bad-deploy",
-		About: "staging is healthy, and the new image answers 30% of its requests with errors; traffic goes back by itself",
-		RPS:   40, Old: healthy, New: faulty,
-	}, {
-		Name:  "worse-than-before",
-		About: "the new image errs at 30%, yet the old one at 72%: nothing moves by itself, and people decide",
-		RPS:   40, Old: outdated, New: faulty,
-	}, {
-		Name:  "crash-on-start",
-		About: "the new image exits before it listens; no traffic ever reaches it",
-		RPS:   40, Old: healthy, New: fakegcp.Behavior{CrashOnStart: true, Exception: moduleNotFound},
-	}, {
-		Name:  "low-traffic",
-		About: "staging gets one request in 20 seconds, too few to tell a good image from a bad one",
-		RPS:   0.05, Old: healthy, New: healthy, Plan: lowTrafficPlan,
-	}, {
-		Name:  "permission-missing",
-		About: "the account of Slipway may not update the service; that is found before anything is deployed",
-		RPS:   40, Old: healthy, New: healthy, Denied: []string{"run.services.update"},
-	}, {
-		Name:  "someone-else-deployed",
-		About: "another pipeline changes the service while the rollout is under way",
-		RPS:   40, Old: healthy, New: healthy,
-	}, {
-		Name:  "migration-ran",
-		About: "the new image errs at 30%, but the database was migrated for it: going back is for people to decide",
-		RPS:   40, Old: healthy, New: faulty, Plan: migrationPlan,
-	}}
+// quick are the times of a gate that somebody watches: it passes after 20 s at the earliest.
+const quick = "warm_up: 5s, min_time: 20s, max_latency: 5s"
+
+// oneGate is a plan with one gate on errors, at a share of the traffic in percent. Its verdict is provisional for
+// some minutes.
+func oneGate(percent int, gate string) string {
+	return strings.NewReplacer("PERCENT", strconv.Itoa(percent), "GATE", gate, "WATCH", "5m").Replace(oneGatePlan)
 }
 
 // Load returns the plan file that the scenario is played with: its own, or else the one at path.

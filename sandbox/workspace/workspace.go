@@ -102,6 +102,11 @@ func (w *Workspace) start(ctx context.Context) error {
 		Denied: w.options.Scenario.Denied,
 	})
 	w.closers = append(w.closers, w.Cloud.Close)
+	for _, f := range w.options.Scenario.Faults {
+		if err := w.Cloud.Fault(f); err != nil {
+			return errors.Join(err, web.Close(), cloud.Close())
+		}
+	}
 	if err := populate(w.Cloud, w.options.File, w.options.Scenario); err != nil {
 		return errors.Join(err, web.Close(), cloud.Close())
 	}
