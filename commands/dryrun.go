@@ -79,7 +79,7 @@ func change(s rollout.Service) string {
 	case b.Requests == 0:
 		return text + "; it got no requests lately."
 	}
-	return fmt.Sprintf("%s: errors %s, %s requests/s.", text, rate(b.Errors, b.Requests), rollout.Trimmed(b.PerSecond(), 1))
+	return fmt.Sprintf("%s: errors %s, %s.", text, rate(b.Errors, b.Requests), rollout.PerSecond(b.PerSecond()))
 }
 
 // phases lists the steps by phase, and behind an approval who has to give it.

@@ -141,8 +141,8 @@ func describeSeries(lines []line, length time.Duration) (text string, some bool)
 		}
 		some = true
 		rates := l.coarse().rates()
-		parts = append(parts, fmt.Sprintf("%s (%s) in the last %s: errors %s, %s requests/s. In slices of %s: at most %s errors, at the end %s.",
-			l.service.Name, l.service.Stable.Name, rollout.Period(length), rate(failed, requests), rollout.Trimmed(float64(requests)/length.Seconds(), 1),
+		parts = append(parts, fmt.Sprintf("%s (%s) in the last %s: errors %s, %s. In slices of %s: at most %s errors, at the end %s.",
+			l.service.Name, l.service.Stable.Name, rollout.Period(length), rate(failed, requests), rollout.PerSecond(float64(requests)/length.Seconds()),
 			rollout.Period(length/maxPoints), rollout.Percent(slices.Max(rates)), rollout.Percent(rates[len(rates)-1])))
 	}
 	return strings.Join(parts, "\n"), some

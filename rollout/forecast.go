@@ -137,11 +137,7 @@ func (f Forecast) String() string {
 	} else {
 		head += Count(f.Requests) + " requests without " + f.Without
 	}
-	digits := 1
-	if f.PerSecond < 1 {
-		digits = 2
-	}
-	of := Trimmed(f.PerSecond, digits) + " requests/s"
+	of := PerSecond(f.PerSecond)
 	if f.Share < 100 {
 		of = fmt.Sprintf("%d%% of %s", f.Share, of)
 	}

@@ -44,6 +44,15 @@ func Trimmed(value float64, places int) string {
 	return text
 }
 
+// PerSecond writes how often requests come: 2.8 requests/s, and where there are few 0.05 requests/s.
+func PerSecond(requests float64) string {
+	places := 1
+	if requests < 1 {
+		places = 2
+	}
+	return Trimmed(requests, places) + " requests/s"
+}
+
 // Count writes a number with separators: 1,204.
 func Count(n int64) string {
 	digits := strconv.FormatInt(n, 10)
