@@ -131,7 +131,7 @@ func (c Case) window(now time.Time) window {
 		w.until = w.since
 	}
 	if spec.Evidence == plan.EvidenceBuckets {
-		w.until = w.since.Add(w.until.Sub(w.since) / c.length() * c.length())
+		w.until = w.since.Add(w.until.Sub(w.since).Truncate(c.length()))
 	}
 	return w
 }
@@ -140,7 +140,7 @@ func (c Case) window(now time.Time) window {
 func (c Case) length() time.Duration {
 	length := c.Spec.CountingGate().Bucket.D()
 	every := max(c.Requests.Every, time.Second)
-	return max(every, (length+every-1)/every*every)
+	return max(every, (length + every - 1).Truncate(every))
 }
 
 // bad turns the slots of a latency gate into those of an error rate, with slow requests for errors. Those of which it is not

@@ -32,7 +32,7 @@ func (w window) buckets(slots []Slot, length time.Duration) []verdict.Bucket {
 		if s.At.Before(w.since) || !s.At.Before(w.until) {
 			continue
 		}
-		at := w.since.Add(s.At.Sub(w.since) / length * length)
+		at := w.since.Add(s.At.Sub(w.since).Truncate(length))
 		if n := len(list); n == 0 || list[n-1].At.Before(at) {
 			list = append(list, verdict.Bucket{At: at})
 		}
