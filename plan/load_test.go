@@ -126,7 +126,9 @@ func TestWarnings(t *testing.T) {
 		{"0.1%", "below: 5%, warm_up", "below: 0.1%, warm_up", "0.1% needs 3564 requests without an error"},
 		{"rare log line", "match: ModuleNotFoundError,", "match: ModuleNotFoundError, min_rate: 0.5%,", "0.5% needs 598 requests"},
 		{"not all traffic", "percent: 100}", "percent: 50}", "leaves backend at 50% of the traffic"},
-		{"unused plan", "    on_failure:", "  spare: {phases: [{name: a, steps: [{name: b, deploy: {service: backend}}, {name: c, traffic: {service: backend, percent: 100}}]}]}\n#", "no environment runs plan spare"},
+		{"more buckets than the budget has time for", "below: 5%, warm_up", "below: 5%, evidence: buckets, warm_up", "5% by buckets of 10s takes about 138 of them without an error (23m), longer than the budget of 5m"},
+		{"without evidence", "below: 5%, warm_up", "below: 5%, on_inconclusive: pass, warm_up", "this gate lets everything through"},
+		{"unused plan", "    watch: 30m", "  spare: {phases: [{name: a, steps: [{name: b, deploy: {service: backend}}, {name: c, traffic: {service: backend, percent: 100}}]}]}\n#", "no environment runs plan spare"},
 		{"a host that is not allowed", "post: \"${backend.candidate.url}/auth/login\"", "post: \"https://login.example.com/\"", "login.example.com is not among the hosts that staging may call"},
 		{"gate at 0%", "{name: Shift 10%, traffic: {service: backend, percent: 10}}", "{name: Wait, wait: 1s}", "no traffic goes to the new backend yet"},
 	}
