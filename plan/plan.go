@@ -98,8 +98,8 @@ const (
 	OnFailureRollback OnFailure = "rollback" // traffic returns to the stable revision by itself, unless that is proven to be the worse one
 	// OnFailureInsist is OnFailureRollback also where the stable revision is the worse one.
 	OnFailureInsist OnFailure = "rollback_always"
-	OnFailurePause    OnFailure = "pause"    // everything stays as it is until someone decides
-	OnFailureAsk      OnFailure = "ask"      // as pause, and whoever started it is mentioned
+	OnFailurePause  OnFailure = "pause" // everything stays as it is until someone decides
+	OnFailureAsk    OnFailure = "ask"   // as pause, and whoever started it is mentioned
 )
 
 // Phase is an ordered or parallel group of steps.
