@@ -154,7 +154,7 @@ func probesOf(t Task) *plan.Probes {
 	gate := t.Step.CountingGate()
 	source := queryOf(t.Step, t.Services[t.Step.Service()], time.Time{}).Service.Source
 	switch {
-	case gate == nil || source == string(plan.SourceMetrics):
+	case gate == nil || source == FromMetrics:
 		return nil
 	case gate.Probes == nil && t.Probing:
 		return plan.DefaultProbes()

@@ -90,8 +90,8 @@ type judged struct {
 
 func (c Case) weigh(now time.Time) (judged, error) {
 	spec := c.Spec.CountingGate()
-	w := c.window(now)
-	j := judged{rule: c.rule(), buckets: w.buckets(c.bad(c.Requests.Slots), c.length())}
+	w, slots := c.window(now), c.bad(c.Requests.Slots)
+	j := judged{rule: c.rule(), buckets: w.buckets(slots, c.length())}
 	j.buckets = lose(j.buckets, j.rule, c.Requests.Dropped)
 	var err error
 	if j.users, err = j.rule.Judge(j.buckets); err != nil {
@@ -106,7 +106,7 @@ func (c Case) weigh(now time.Time) (judged, error) {
 	j.gate = &Gate{
 		Revision: c.Service.Candidate.Name, Limit: c.Spec.Limit(), Since: w.since, Until: w.until,
 		Counts: j.users.Counts(), Verdict: j.users.Verdict, AtMost: j.users.AtMost, Needed: j.users.Needed,
-		Points: PointsOf(w.since, w.until, c.points()), PerSec: w.perSecond(j.users.Requests),
+		Points: PointsOf(w.since, w.until, slots), PerSec: w.perSecond(j.users.Requests),
 		Source: c.Requests.Source,
 	}
 	if c.Probing {
@@ -155,8 +155,6 @@ func (c Case) bad(slots []Slot) []Slot {
 	}
 	return slow
 }
-
-func (c Case) points() []Slot { return c.bad(c.Requests.Slots) }
 
 // rule is what the gate's counts are judged by. D_b, by which a bucket is weighed, is fixed beforehand by what the
 // old revision got and the share of the new one.

@@ -3,7 +3,6 @@ package rollout
 import (
 	"time"
 
-	"slipway/plan"
 	"slipway/verdict"
 )
 
@@ -18,7 +17,7 @@ func (r Requests) closed(maxLatency time.Duration, now time.Time) time.Time {
 	if r.Watermark.Before(now) {
 		seen = r.Watermark
 	}
-	if r.Source == string(plan.SourceMetrics) {
+	if r.Source == FromMetrics {
 		return seen
 	}
 	return seen.Add(-maxLatency).Truncate(time.Second)
