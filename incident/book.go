@@ -1,0 +1,50 @@
+package incident
+
+import (
+	"slices"
+	"time"
+
+	"slipway/plan"
+)
+
+// Book holds the incidents that are open, and those that may continue.
+type Book struct {
+	Incidents []Incident `json:"incidents"`
+}
+
+// Observe takes what was seen of a service at a time: its incidents are moved on, and what
+// is new begins.
+func (b *Book) Observe(target plan.Target, readings []Reading, now time.Time) {
+	seen := map[Key]bool{}
+	for n := range b.Incidents {
+		i := &b.Incidents[n]
+		if i.Key.Target != target {
+			continue
+		}
+		seen[i.Key] = true
+		r := Reading{Key: i.Key} // of what is no longer looked at nothing is wrong
+		if at := slices.IndexFunc(readings, func(r Reading) bool { return r.Key == i.Key }); at >= 0 {
+			r = readings[at]
+		}
+		*i = i.Read(r, now)
+	}
+	for _, r := range readings {
+		if r.Alarm && !seen[r.Key] {
+			b.Incidents = append(b.Incidents, Open(r, now))
+		}
+	}
+}
+
+// Ended takes out the incidents that nothing continues any more. Those that never fired
+// are among them.
+func (b *Book) Ended(now time.Time) []Incident {
+	var ended []Incident
+	b.Incidents = slices.DeleteFunc(b.Incidents, func(i Incident) bool {
+		if i.Ended(now) {
+			ended = append(ended, i)
+			return true
+		}
+		return false
+	})
+	return ended
+}

@@ -1,0 +1,329 @@
+package incident
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"slipway/plan"
+)
+
+const (
+	// lag is how long after its end a slice is looked at for the first time: Cloud Logging
+	// has nearly all entries within seconds.
+	lag = 10 * time.Second
+	// open is how many slices are open to late entries, behind the lag: two minutes. When
+	// one comes all slices from its own on are judged anew.
+	open = int64(2 * time.Minute / width)
+	// beyond is how much later than the newest entry it can be by this machine's clock,
+	// which may be wrong; time in which nothing is received is no evidence anyway.
+	beyond = time.Minute
+	// places are the slices that are open, those within the lag, and two for clocks that
+	// are not alike.
+	places = open + int64(lag/width) + 3
+)
+
+// Watch watches one service: entries go in, in any order that Cloud Logging may have
+// them, and Look says how things are. Its size does not grow with the traffic but for the
+// names of the last two and a half minutes' entries. It is not safe for concurrent use.
+//
+// As JSON it keeps what is settled: whoever goes on from there reads the log again from
+// From on, and counts each entry once.
+type Watch struct {
+	target plan.Target
+	rules  Rules
+	armed  [rates]judge
+
+	counts  counts
+	settled [rates]judge   // after the last slice before first
+	first   int64          // the first slice that is open to late entries; 0: nothing came yet
+	trail   [][rates]judge // after each slice from first on that was judged
+	dirty   int64          // the first slice judged that an entry came late to; no slice: math.MaxInt64
+	newest  time.Time      // when the newest entry was received
+	seen    [places]map[uint64]struct{}
+
+	groups    groups
+	sightings sightings
+	Stats     Stats
+}
+
+// Stats are the entries that were not counted.
+type Stats struct {
+	Late     int64 `json:"late"`     // received more than two minutes after their time, or dated later than that
+	Repeated int64 `json:"repeated"` // copies
+	Probes   int64 `json:"probes"`   // requests of Slipway's own
+}
+
+// NewWatch watches a service.
+func NewWatch(target plan.Target, rules Rules) (*Watch, error) {
+	armed, err := rules.judges()
+	if err != nil {
+		return nil, err
+	}
+	w := &Watch{target: target, rules: rules, armed: armed, settled: armed, counts: newCounts(), dirty: noSlice}
+	for i := range w.seen {
+		w.seen[i] = map[uint64]struct{}{}
+	}
+	return w, nil
+}
+
+const noSlice = int64(1) << 62
+
+// Add counts an entry of the service.
+func (w *Watch) Add(e *Entry) {
+	received := e.received()
+	if w.newest = later(w.newest, received); !w.advance(w.newest) {
+		return
+	}
+	at := slice(e.At)
+	if at < w.first || at > slice(received)+1 || at-w.first >= places {
+		w.Stats.Late++
+		return
+	}
+	seen, name := w.seen[at%places], nameOf(e)
+	if _, copied := seen[name]; copied {
+		w.Stats.Repeated++
+		return
+	}
+	seen[name] = struct{}{}
+	if e.Request != nil {
+		w.addRequest(at, e)
+		return
+	}
+	w.addText(e)
+}
+
+// nameOf is the entry's name: Cloud Logging takes two entries with the same timestamp and
+// insertId in a project for one.
+func nameOf(e *Entry) uint64 {
+	h := fnv.New64a()
+	var at [8]byte
+	for i, nanos := 0, e.At.UnixNano(); i < len(at); i++ {
+		at[i] = byte(nanos >> (8 * i))
+	}
+	h.Write(at[:])
+	h.Write([]byte(e.ID))
+	return h.Sum64()
+}
+
+func (w *Watch) addRequest(at int64, e *Entry) {
+	if e.Request.isProbe() {
+		w.Stats.Probes++
+		return
+	}
+	c := count{requests: 1}
+	if e.Request.Failed() {
+		c.errors = 1
+	}
+	if w.rules.Slow > 0 && e.Request.Latency > w.rules.Slow {
+		c.slow = 1
+	}
+	if place := w.counts.at(at); place != nil {
+		place.add(c)
+	}
+	if at < w.first+int64(len(w.trail)) {
+		w.dirty = min(w.dirty, at)
+	}
+	w.groups.Revisions = appear(w.groups.Revisions, e.Revision, e.At)
+}
+
+func (w *Watch) addText(e *Entry) {
+	w.groups.Revisions = appear(w.groups.Revisions, e.Revision, e.At)
+	if e.isError() {
+		w.groups.add(e)
+	}
+	for _, pattern := range w.rules.matches(e.Text) {
+		w.sightings.note(LogMatches, pattern, e)
+	}
+	if w.rules.CrashOnStart && e.crashed() {
+		w.sightings.note(CrashOnStart, "", e)
+	}
+}
+
+// advance judges the slices that have ended by a time. It reports whether there are any
+// to count in.
+func (w *Watch) advance(to time.Time) bool {
+	if to.IsZero() {
+		return false
+	}
+	end := slice(to.Add(-lag))
+	if w.first == 0 {
+		w.first = end - open
+		for range open {
+			w.trail = append(w.trail, w.settled)
+		}
+	}
+	if w.first+int64(len(w.trail)) < end {
+		w.rejudge()
+	}
+	for next := w.first + int64(len(w.trail)); next < end; next++ {
+		if end-next > 2*kept { // so long a time without an entry leaves nothing to judge
+			w.skip(end - kept)
+			next = w.first
+		}
+		w.trail = append(w.trail, w.after(next, w.last()))
+		if int64(len(w.trail)) > open {
+			w.settle()
+		}
+	}
+	return true
+}
+
+// settle closes the first slice for good.
+func (w *Watch) settle() {
+	w.settled = w.trail[0]
+	copy(w.trail, w.trail[1:])
+	w.trail = w.trail[:len(w.trail)-1]
+	clear(w.seen[w.first%places])
+	w.first++
+}
+
+// skip goes on at a slice as if nothing had come between.
+func (w *Watch) skip(to int64) {
+	w.settled = w.last()
+	w.trail = w.trail[:0]
+	w.first = to
+	for _, seen := range w.seen {
+		clear(seen)
+	}
+}
+
+// last is what the judges know after the last slice judged.
+func (w *Watch) last() [rates]judge {
+	if len(w.trail) == 0 {
+		return w.settled
+	}
+	return w.trail[len(w.trail)-1]
+}
+
+// rejudge judges the slices anew that late entries came to, and those after them.
+func (w *Watch) rejudge() {
+	if w.dirty == noSlice {
+		return
+	}
+	before := w.settled
+	for i := range w.trail {
+		if at := w.first + int64(i); at >= w.dirty {
+			w.trail[i] = w.after(at, before)
+		}
+		before = w.trail[i]
+	}
+	w.dirty = noSlice
+}
+
+// after is what the judges know after a slice, from what they did before it.
+func (w *Watch) after(at int64, judges [rates]judge) [rates]judge {
+	c := w.counts.get(at)
+	judges[errorRate].add(&w.armed[errorRate], at, w.rules.shareOf(errorRate, c), false)
+	judges[latencyRate].add(&w.armed[latencyRate], at, w.rules.shareOf(latencyRate, c), false)
+	leak := &judges[slowLeak]
+	if judges[errorRate].Alarm && !leak.Alarm { // one alarm for one fault
+		leak.Excess = 0
+		return judges
+	}
+	burning := !judges[errorRate].Alarm && w.counts.burns(at, float64(w.rules.SLO), &judges[errorRate].Told)
+	leak.add(&w.armed[slowLeak], at, w.rules.shareOf(slowLeak, c), burning)
+	return judges
+}
+
+// Look says how things are at a time, by this machine's clock: a reading of each rate that
+// is watched, and of each sighting that is or was an alarm.
+func (w *Watch) Look(now time.Time) []Reading {
+	if !w.newest.IsZero() {
+		w.advance(earlier(now, w.newest.Add(beyond)))
+	}
+	w.rejudge()
+	var readings []Reading
+	var since time.Time
+	for rate, j := range w.last() {
+		if j.Limit == 0 {
+			continue
+		}
+		r := Reading{Key: Key{Target: w.target, Kind: kindOf(rate)}, Alarm: j.Alarm, Evidence: j.Was, Limit: plan.Percent(j.Limit)}
+		if j.Alarm {
+			if r.Evidence = j.Evidence; since.IsZero() || r.Evidence.Since.Before(since) {
+				since = r.Evidence.Since
+			}
+		}
+		readings = append(readings, r)
+	}
+	w.groups.alarm(since)
+	for i := range readings {
+		if readings[i].Alarm {
+			readings[i].Groups, readings[i].Revision = w.groups.top(shownGroups), w.newestRevision()
+		}
+	}
+	for _, s := range w.sightings {
+		s.look(now)
+		if s.Alarm || s.Over {
+			readings = append(readings, s.reading(w.target))
+		}
+	}
+	return readings
+}
+
+const shownGroups = 3
+
+// newestRevision is the one that was first seen last.
+func (w *Watch) newestRevision() string {
+	var newest appearance
+	for _, a := range w.groups.Revisions {
+		if a.First.After(newest.First) {
+			newest = a
+		}
+	}
+	return newest.Revision
+}
+
+// From is the time from which the log has to be read by whoever goes on from the watch's
+// JSON; zero: nothing came yet.
+func (w *Watch) From() time.Time {
+	if w.first == 0 {
+		return time.Time{}
+	}
+	return began(w.first)
+}
+
+// Dropped is how many errors are in no group, because there were too many.
+func (w *Watch) Dropped() int64 { return w.groups.Dropped }
+
+type watchJSON struct {
+	Target    plan.Target  `json:"target"`
+	Rules     Rules        `json:"rules"`
+	First     int64        `json:"first"`
+	Counts    counts       `json:"counts"`
+	Judges    [rates]judge `json:"judges"`
+	Groups    groups       `json:"groups"`
+	Sightings sightings    `json:"sightings,omitempty"`
+	Stats     Stats        `json:"stats"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (w *Watch) MarshalJSON() ([]byte, error) {
+	last := w.first - 1
+	return json.Marshal(watchJSON{w.target, w.rules, w.first, w.counts.trim(last), w.settled, w.groups.trim(last), w.sightings.trim(last), w.Stats})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (w *Watch) UnmarshalJSON(data []byte) error {
+	var j watchJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	read, err := NewWatch(j.Target, j.Rules)
+	if err != nil {
+		return fmt.Errorf("the rules of %s: %w", j.Target, err)
+	}
+	if j.Counts.ring == nil {
+		j.Counts = newCounts()
+	}
+	for rate, kept := range j.Judges {
+		if kept.Limit == read.armed[rate].Limit {
+			read.settled[rate] = kept
+		}
+	}
+	read.first, read.counts, read.groups, read.sightings, read.Stats = j.First, j.Counts, j.Groups, j.Sightings, j.Stats
+	*w = *read
+	return nil
+}
