@@ -35,6 +35,7 @@ type cli struct {
 	Ctl        ctlCmd        `cmd:"" help:"Do from a shell or a CI job what /deploy and the buttons do in Slack: deploy, status, approve, rollback and more." example:"slipway ctl deploy staging --wait"`
 	Validate   validateCmd   `cmd:"" help:"Check a deploy.yaml and say what is wrong, where, and what to do." example:"slipway validate deploy.yaml"`
 	Verdict    verdictCmd    `cmd:"" help:"Judge an error rate from counts, or recompute a verdict from its receipt." example:"slipway verdict --limit 5% --requests 334 --errors 3"`
+	Replay     replayCmd     `cmd:"" help:"Say which incidents would have been told of in exported log entries." example:"gcloud logging read 'resource.type=\"cloud_run_revision\"' --freshness=14d --format=json | slipway replay - --limit 5%"`
 	Schema     schemaCmd     `cmd:"" help:"Print the JSON Schema of deploy.yaml, with which editors complete and check it." example:"slipway schema > schema.json"`
 	Manifest   manifestCmd   `cmd:"" help:"Print the manifest of the Slack app, to be pasted at api.slack.com/apps." example:"slipway manifest > slack-app-manifest.yaml"`
 	Completion completionCmd `cmd:"" help:"Print the script that completes this command line in bash, zsh or fish." example:"source <(slipway completion bash)"`

@@ -119,7 +119,7 @@ func TestValidateWarns(t *testing.T) {
 // The help teaches: every command with an example that works, and every setting.
 func TestHelpTeaches(t *testing.T) {
 	_, manual, _ := slipway(t, "--help")
-	for _, name := range []string{"run", "ctl COMMAND", "validate [FILE]", "verdict [FILES]", "schema", "manifest", "completion bash|zsh|fish", "version"} {
+	for _, name := range []string{"run", "ctl COMMAND", "validate [FILE]", "verdict [FILES]", "replay ENTRIES", "schema", "manifest", "completion bash|zsh|fish", "version"} {
 		if !strings.Contains(manual, "\n  "+name+" ") {
 			t.Errorf("no word of %s in:\n%s", name, manual)
 		}
@@ -181,7 +181,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _slipway; echo "${COMPREPLY[*]}"`, "b
 func TestCompletionKnowsEveryCommand(t *testing.T) {
 	for shell, line := range map[string]string{"zsh": "'%:", "fish": " -a % -d "} {
 		_, script, _ := slipway(t, "completion", shell)
-		for _, command := range []string{"run", "ctl", "validate", "verdict", "schema", "manifest", "completion", "version"} {
+		for _, command := range []string{"run", "ctl", "validate", "verdict", "replay", "schema", "manifest", "completion", "version"} {
 			if want := strings.Replace(line, "%", command, 1); !strings.Contains(script, want) {
 				t.Errorf("%s: %q is missing in\n%s", shell, want, script)
 			}
