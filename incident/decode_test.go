@@ -149,6 +149,7 @@ func FuzzText(f *testing.F) {
 	for _, tt := range tracebacks() {
 		f.Add(tt.text)
 	}
+	f.Add("panic: 0\n.)")
 	f.Add("user 'a@b.example' paid with 4111 1111 1111 1111")
 	f.Fuzz(func(t *testing.T, text string) {
 		var g groups

@@ -31,7 +31,7 @@ const (
 	similar       = 0.5
 	mostTemplates = 400
 	mostInLeaf    = 50
-	mostLeaves    = 200 // of lines with other beginnings, all are compared that are as long
+	mostLeaves    = 100 // of lines with other beginnings, all are compared that are as long
 )
 
 // group returns the template of a line, and nil when it would be a new one and there is

@@ -12,8 +12,10 @@ const (
 	mostRevisions = 16
 	// fresh is how long a revision's errors are remembered, and what is absent from them is new.
 	fresh = 7 * 24 * time.Hour
-	// idle is how long a group has to be without an error before a new one may take its place.
-	idle = time.Hour
+	// mostKnown are groups that had to give their place up, and would not be new.
+	mostKnown = 1000
+	// mostWaiting are errors that found no place, of which the next one like it finds one.
+	mostWaiting = 1024
 )
 
 // Group is errors that are like one another. Nothing in it is as it was logged: what may
@@ -33,7 +35,8 @@ type Group struct {
 type group struct {
 	Group
 	Tally     tally        `json:"tally"`
-	During    int64        `json:"during"` // since groups.Since
+	During    int64        `json:"during"`          // since groups.Since
+	Known     bool         `json:"known,omitempty"` // from before it had this place
 	Revisions []appearance `json:"revisions"`
 }
 
@@ -77,8 +80,10 @@ type groups struct {
 	Drain     drain        `json:"drain"`
 	Revisions []appearance `json:"revisions,omitempty"` // all that wrote anything, errors or not
 	Since     time.Time    `json:"since,omitzero"`      // of the alarm; zero: there is none
-	Dropped   int64        `json:"dropped,omitempty"`   // errors that are in no group
+	Dropped   int64        `json:"dropped,omitempty"`   // errors that are in no group, or no longer
+	Known     []string     `json:"known,omitempty"`     // the groups that gave their place up
 	byKey     map[string]*group
+	waiting   [mostWaiting]string
 }
 
 // add puts an error into its group.
@@ -143,20 +148,50 @@ func (g *groups) find(key string) *group {
 	return g.byKey[key]
 }
 
-// create makes a group, in the place of one that is idle if there is no other.
+// create makes a group. When all places are taken an error has to come twice for one: so a
+// flood of errors that are all different drives none out, and a frequent one always gets in.
 func (g *groups) create(key string, t trace, e *Entry) *group {
 	if len(g.Groups) >= mostGroups {
-		oldest := slices.MinFunc(g.Groups, func(a, b *group) int { return a.Last.Compare(b.Last) })
-		if e.At.Sub(oldest.Last) < idle {
+		if !g.again(key) {
 			return nil
 		}
-		delete(g.byKey, oldest.Key)
-		g.Groups = slices.DeleteFunc(g.Groups, func(of *group) bool { return of == oldest })
+		g.makeRoom(e.At)
 	}
 	of := &group{Group: Group{Key: key, Title: t.title(e.Text), Frame: Redact(t.frame), Example: example(e.Text), First: e.At, Last: e.At}}
+	of.Known = slices.Contains(g.Known, key)
 	g.Groups = append(g.Groups, of)
 	g.byKey[key] = of
 	return of
+}
+
+// again reports whether a group was refused before, as far as that is remembered.
+func (g *groups) again(key string) bool {
+	place := 0
+	for i := range len(key) {
+		place = (place*31 + int(key[i])) % mostWaiting
+	}
+	was := g.waiting[place]
+	g.waiting[place] = key
+	return was == key
+}
+
+// makeRoom drops a group that was not seen for a week, else the one with the fewest errors.
+func (g *groups) makeRoom(now time.Time) {
+	stale := func(of *group) int {
+		if now.Sub(of.Last) >= fresh {
+			return 0
+		}
+		return 1
+	}
+	least := slices.MinFunc(g.Groups, func(a, b *group) int {
+		return cmp.Or(cmp.Compare(stale(a), stale(b)), cmp.Compare(a.Tally.total, b.Tally.total), a.Last.Compare(b.Last))
+	})
+	delete(g.byKey, least.Key)
+	g.Groups = slices.DeleteFunc(g.Groups, func(of *group) bool { return of == least })
+	g.Dropped += least.Tally.total
+	if g.Known = append(g.Known, least.Key); len(g.Known) > mostKnown {
+		g.Known = slices.Delete(g.Known, 0, 1)
+	}
 }
 
 const mostTitle = 150 // bytes
@@ -208,6 +243,9 @@ func (g *groups) top(n int) []Group {
 // broughtBy is the one revision with the error, if others were seen before it and had it
 // not in the last seven days.
 func (g *groups) broughtBy(of *group) string {
+	if of.Known {
+		return ""
+	}
 	newest := slices.MaxFunc(of.Revisions, func(a, b appearance) int { return a.First.Compare(b.First) })
 	for _, a := range of.Revisions {
 		if a.Revision != newest.Revision && newest.First.Sub(a.Last) < fresh {
@@ -229,7 +267,7 @@ func (g *groups) broughtBy(of *group) string {
 // trim forgets what came after a slice.
 func (g *groups) trim(last int64) groups {
 	kept := *g
-	kept.byKey, kept.Groups = nil, nil
+	kept.byKey, kept.Groups, kept.waiting = nil, nil, [mostWaiting]string{}
 	kept.Drain = drain{Templates: g.Drain.Templates}
 	for _, of := range g.Groups {
 		copied := *of

@@ -181,19 +181,38 @@ func TestNewInARevision(t *testing.T) {
 	}
 }
 
-// TestGroupsAreBounded: what finds no place is counted, and an idle group gives its own up.
+// TestGroupsAreBounded: what finds no place is counted, a flood drives nothing out, and what
+// comes again gets in, for the rarest.
 func TestGroupsAreBounded(t *testing.T) {
 	var g groups
-	kinds := mostGroups + 50
-	for i := range kinds {
-		g.add(textEntry(i, noon(), "r", fmt.Sprintf("KeyError: 'k%d'", i)))
+	n := 0
+	add := func(text string) {
+		g.add(textEntry(n, noon().Add(time.Duration(n)*time.Second), "r", text))
+		n++
 	}
-	if len(g.Groups) != mostGroups || g.Dropped != 50 {
+	for i := range mostGroups {
+		add(fmt.Sprintf("KeyError: 'k%d'", i))
+	}
+	for i := range mostGroups - 1 {
+		add(fmt.Sprintf("KeyError: 'k%d'", i))
+	}
+	for i := range 10_000 {
+		add(fmt.Sprintf("ImportError: m%d", i))
+	}
+	if len(g.Groups) != mostGroups || g.Dropped != 10_000 || g.Groups[mostGroups-1].Title != "KeyError: 'k199'" {
 		t.Errorf("%d groups, %d dropped", len(g.Groups), g.Dropped)
 	}
-	g.add(textEntry(kinds, noon().Add(2*time.Hour), "r", "KeyError: 'later'"))
-	if len(g.Groups) != mostGroups || g.Dropped != 50 || g.Groups[mostGroups-1].Title != "KeyError: 'later'" {
-		t.Errorf("%d groups, %d dropped, the last %q", len(g.Groups), g.Dropped, g.Groups[len(g.Groups)-1].Title)
+	for range 3 {
+		add("KeyError: 'often'")
+	}
+	if last := g.Groups[mostGroups-1]; len(g.Groups) != mostGroups || last.Title != "KeyError: 'often'" || last.Tally.total != 2 || g.Dropped != 10_002 {
+		t.Errorf("%d groups, %d dropped, the last %q", len(g.Groups), g.Dropped, last.Title)
+	}
+	for range 2 {
+		add("KeyError: 'k199'")
+	}
+	if last := g.Groups[mostGroups-1]; last.Title != "KeyError: 'k199'" || !last.Known {
+		t.Errorf("%q: known %v", last.Title, last.Known)
 	}
 	for i := range 20 * mostTemplates {
 		g.add(textEntry(i, noon(), "r", strings.Repeat(string(rune('a'+i%26)), 1+i/26%50)+" "+strings.Repeat("x ", i%40)))

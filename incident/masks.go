@@ -6,8 +6,9 @@ import "strings"
 const blank = "<*>"
 
 const (
-	mostWords = 48  // of a line that are compared
-	mostWord  = 128 // bytes of one of them
+	mostWords = 48   // of a line that are compared
+	mostWord  = 128  // bytes of one of them
+	mostLine  = 2048 // bytes that are looked at
 )
 
 // words cuts the first line of a text into words, with masks for what differs from one
@@ -15,6 +16,7 @@ const (
 // in front of Drain make its groups better (Zhu et al., Loghub, arXiv 2008.06448).
 func words(text string) []string {
 	line := firstLine(text)
+	line = line[:min(len(line), mostLine)]
 	list := make([]string, 0, 16)
 	for line != "" && len(list) < mostWords {
 		var word string

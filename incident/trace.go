@@ -1,8 +1,6 @@
 package incident
 
-import (
-	"strings"
-)
+import "strings"
 
 // trace is what a traceback of Python, Go, Java or Node says.
 type trace struct {
@@ -129,7 +127,7 @@ func pythonFrame(line string) string {
 
 // isGoFunction reads: main.(*server).login(0xc000123, {0x1, 0x2}).
 func isGoFunction(line string) bool {
-	return strings.HasSuffix(line, ")") && strings.Contains(line, ".") && !strings.Contains(line, " [recovered]")
+	return strings.HasSuffix(line, ")") && strings.Contains(line, "(") && strings.Contains(line, ".") && !strings.Contains(line, " [recovered]")
 }
 
 func (t *trace) addGoFrame(line string) {
