@@ -31,7 +31,9 @@ func (replayCmd) Help() string {
 
 The entries may be in any order: they are sorted by when Cloud Logging received them. Requests are counted
 by resource.type="cloud_run_revision" log entries with an httpRequest, errors are those with a status of 500
-and above, and Slipway's own probes are left out. Nobody acknowledges or silences anything. Times are in UTC.`,
+and above, and Slipway's own probes are left out. Containers of a revision that end with an error, or do not
+begin to listen, twice within five minutes are an incident too. Nobody acknowledges or silences anything.
+Times are in UTC. It takes about 1 KB of memory an entry.`,
 		exitOK, exitFailed, exitUsage)
 }
 

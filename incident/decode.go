@@ -113,7 +113,7 @@ func (d *decoder) entry(object []byte) (Entry, error) {
 	labels := j.Resource.Labels
 	e.Service, e.Revision, e.Location = d.name(labels.Service), d.name(labels.Revision), d.name(labels.Location)
 	if h := j.HTTPRequest; h != nil {
-		e.Request = &Request{Status: h.Status, UserAgent: h.UserAgent, URL: h.URL}
+		e.Request = &Request{Status: h.Status, UserAgent: d.name(h.UserAgent), URL: d.name(h.URL)}
 		if e.Request.Latency, err = latency(h.Latency); err != nil {
 			return Entry{}, err
 		}
