@@ -42,7 +42,7 @@ esac`,
 // gcloudCommands are those of gcloud that the README may use. Each was looked up in its reference.
 var gcloudCommands = []string{
 	"artifacts repositories add-iam-policy-binding", "artifacts repositories create", "builds submit", "iam service-accounts add-iam-policy-binding",
-	"iam service-accounts create", "projects add-iam-policy-binding", "redis instances create", "redis instances describe",
+	"iam service-accounts create", "logging read", "projects add-iam-policy-binding", "redis instances create", "redis instances describe",
 	"redis instances get-auth-string", "run jobs add-iam-policy-binding", "run services add-iam-policy-binding", "run worker-pools replace",
 	"secrets add-iam-policy-binding", "secrets create", "services enable",
 }
