@@ -49,6 +49,9 @@ func (s *speaker) answer(ctx context.Context, e Envelope, reply commands.Reply) 
 	}
 }
 
+// answerTries is how often an answer's graph is uploaded; a card's has time for more.
+const answerTries = 2
+
 // graphed is a reply with its graph as an uploaded picture; nothing if there is none in time.
 func (s *speaker) graphed(ctx context.Context, e Envelope, text mrkdwn, c commands.Chart) []Message {
 	g, ok := graphOfChart(c)
@@ -58,6 +61,10 @@ func (s *speaker) graphed(ctx context.Context, e Envelope, text mrkdwn, c comman
 	ctx, cancel := context.WithTimeout(ctx, graphTime)
 	defer cancel()
 	file, err := s.pictures.upload(ctx, g, plain(c.Alt, maxAlt))
+	for tries := 1; err != nil && tries < answerTries && s.pictures.again(ctx, err); tries++ {
+		s.log.Warn("an answer's graph is uploaded again", "envelope", e.ID, "err", err)
+		file, err = s.pictures.upload(ctx, g, plain(c.Alt, maxAlt))
+	}
 	if err != nil {
 		if s.pictures.hopeless(err); !s.pictures.denied.Load() {
 			s.log.Warn("an answer goes without its graph", "envelope", e.ID, "err", err)

@@ -201,6 +201,7 @@ func TestAGraphIsAnswered(t *testing.T) {
 		want   string
 	}{
 		{"picture", nil, 0, image},
+		{"refused once", []fakeslack.Fault{{Method: "upload", Kind: fakeslack.FaultError, Code: "400"}}, 0, image},
 		{"no right to", []fakeslack.Fault{{Method: "files.getUploadURLExternal", Kind: fakeslack.FaultError, Code: "missing_scope"}}, 0, chart},
 		{"slow", []fakeslack.Fault{{Method: "upload", Kind: fakeslack.FaultTimeout}}, 0, chart},
 		{"limited", []fakeslack.Fault{{Method: "files.getUploadURLExternal", Kind: fakeslack.FaultRateLimit, RetryAfter: time.Minute}}, 0, chart},

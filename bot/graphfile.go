@@ -132,3 +132,10 @@ func (p *pictures) hopeless(err error) bool {
 	_, limited := retryAfter(err)
 	return !limited && !mayHaveHappened(err)
 }
+
+// again reports whether there is time and reason for a second upload at once.
+func (p *pictures) again(ctx context.Context, err error) bool {
+	_, limited := retryAfter(err)
+	p.hopeless(err) // notes when it is a right that is missing
+	return !limited && !p.denied.Load() && ctx.Err() == nil
+}
