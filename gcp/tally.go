@@ -27,13 +27,13 @@ type tallies struct {
 type tallyKey struct {
 	service, revision, match, ignore string
 	since                            int64
-	slow                             time.Duration
+	slow, late                       time.Duration
 }
 
 func requestsKey(q rollout.Query) tallyKey {
 	return tallyKey{
 		service: servicePath(q.Service), revision: q.Revision, ignore: strings.Join(q.Ignore, "\n"),
-		since: q.Since.UnixNano(), slow: q.Slow,
+		since: q.Since.UnixNano(), slow: q.Slow, late: q.Late,
 	}
 }
 
@@ -68,7 +68,7 @@ type tally struct {
 	seen    map[string]int64 // insertId → when it was received, in Unix nanoseconds, of those received since from
 	newest  int64            // when the newest entry was received, in Unix nanoseconds; 0: none was
 
-	slow          time.Duration
+	slow, late    time.Duration
 	ignore        []string
 	users, probes slots
 	ended         map[int64]int64 // all of them, by the Unix time at which the minute begins in which they ended
@@ -84,7 +84,7 @@ type tally struct {
 // newTally counts requests.
 func newTally(q rollout.Query) *tally {
 	t := newLineTally(q.Since, "")
-	t.slow, t.ignore = q.Slow, slices.Clone(q.Ignore)
+	t.slow, t.late, t.ignore = q.Slow, q.Late, slices.Clone(q.Ignore)
 	t.users, t.probes, t.ended = slots{}, slots{}, map[int64]int64{}
 	return t
 }
@@ -114,7 +114,7 @@ func (t *tally) add(e *loggingpb.LogEntry) {
 	t.seen[e.GetInsertId()] = received
 	t.newest = max(t.newest, received)
 	if request := e.GetHttpRequest(); request != nil {
-		t.addRequest(request, e.GetTimestamp())
+		t.addRequest(request, e.GetTimestamp(), received)
 		return
 	}
 	t.hits++
@@ -124,8 +124,8 @@ func (t *tally) add(e *loggingpb.LogEntry) {
 }
 
 // addRequest counts a request in the second in which it started: however late it is logged, that is where
-// it belongs. What is ignored still shows that the log is not behind.
-func (t *tally) addRequest(request *logtypepb.HttpRequest, start *timestamppb.Timestamp) {
+// it belongs. What is ignored still shows that the log is not behind. received is in Unix nanoseconds.
+func (t *tally) addRequest(request *logtypepb.HttpRequest, start *timestamppb.Timestamp, received int64) {
 	took := request.GetLatency().AsDuration()
 	t.ended[minuteOf(start, took)]++
 	into := t.users
@@ -134,7 +134,17 @@ func (t *tally) addRequest(request *logtypepb.HttpRequest, start *timestamppb.Ti
 	} else if isProbe(request) || ignored(t.ignore, request.GetRequestUrl()) {
 		return
 	}
-	into.add(start.GetSeconds(), failed(request), t.slow > 0 && took > t.slow)
+	slot := into.at(start.GetSeconds())
+	slot.Requests++
+	if failed(request) {
+		slot.Errors++
+	}
+	if t.slow > 0 && took > t.slow {
+		slot.Slow++
+	}
+	if waited := received - start.GetSeconds()*int64(time.Second) - int64(start.GetNanos()); t.late > 0 && waited > int64(t.late) {
+		slot.Late++
+	}
 }
 
 // minuteOf is the Unix time at which the minute begins in which a request ended.
@@ -167,19 +177,14 @@ func (t *tally) requests() rollout.Requests {
 // slots are requests by the second, since 1970, in which they started.
 type slots map[int64]*rollout.Slot
 
-func (s slots) add(second int64, failed, slow bool) {
+// at returns the slot of a second, a fresh one if it has none yet.
+func (s slots) at(second int64) *rollout.Slot {
 	slot := s[second]
 	if slot == nil {
 		slot = &rollout.Slot{At: time.Unix(second, 0).UTC()}
 		s[second] = slot
 	}
-	slot.Requests++
-	if failed {
-		slot.Errors++
-	}
-	if slow {
-		slot.Slow++
-	}
+	return slot
 }
 
 func (s slots) sorted() []rollout.Slot {

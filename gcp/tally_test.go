@@ -104,6 +104,17 @@ func TestTally(t *testing.T) {
 			t.Errorf("%+v", tally.requests().Slots)
 		}
 	})
+	t.Run("late ones are logged after their time has closed", func(t *testing.T) {
+		tally := newTally(rollout.Query{Since: began, Late: 10 * time.Second})
+		for i, after := range []time.Duration{0, 10 * time.Second, 10*time.Second + 1, time.Minute} {
+			e := entry(fmt.Sprint(i), began.Add(time.Millisecond), 200, "curl")
+			e.ReceiveTimestamp = timestamppb.New(e.GetTimestamp().AsTime().Add(after))
+			tally.add(e)
+		}
+		if want := []rollout.Slot{{At: began, Requests: 4, Late: 2}}; !slices.Equal(tally.requests().Slots, want) {
+			t.Errorf("%+v", tally.requests().Slots)
+		}
+	})
 	t.Run("what is ignored counts as time, not as requests", func(t *testing.T) {
 		tally := newTally(rollout.Query{Since: began, Ignore: []string{"/health", "/internal/*"}})
 		for i, path := range []string{"/health", "/health?deep=1", "/healthy", "/internal/x", "/internal", ""} {

@@ -138,7 +138,7 @@ func (g gates) turned(ctx context.Context, s Step, service Service) (string, err
 func queryOf(s plan.Step, service Service, since time.Time) Query {
 	q := Query{Service: service, Revision: service.Candidate.Name, Since: since}
 	if gate := s.CountingGate(); gate != nil {
-		q.Ignore = gate.Ignore
+		q.Ignore, q.Late = gate.Ignore, gate.MaxLatency.D()
 		if gate.Source == plan.SourceLogs || gate.Source == plan.SourceMetrics {
 			q.Service.Source = string(gate.Source)
 		}

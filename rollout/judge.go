@@ -226,16 +226,27 @@ func (j *judged) receipt(c Case, byTests bool, now time.Time) *verdict.Receipt {
 		Source: c.Requests.Source, Query: c.Requests.Query, Since: g.Since, Until: g.Until, Decided: now,
 		WarmUpSeconds: spec.WarmUp.D().Seconds(), MinTimeSeconds: spec.MinTime.D().Seconds(),
 		MaxLatencySeconds: spec.MaxLatency.D().Seconds(), BudgetSeconds: c.budget().Seconds(),
-		Rule: j.rule, Buckets: j.buckets, Result: g.Verdict,
+		Rule: j.rule, Buckets: j.buckets, Late: lateOnes(c.Requests.Slots, g), Result: g.Verdict,
 	}
 	if byTests {
-		r.Probes, r.Buckets, r.Rule = true, j.tests, j.testRule()
+		r.Probes, r.Buckets, r.Rule, r.Late = true, j.tests, j.testRule(), lateOnes(c.Requests.Probes, g)
 	}
 	sealed, err := r.Seal()
 	if err != nil {
 		return nil // of counts that were judged just now: there is nothing that Seal could refuse
 	}
 	return &sealed
+}
+
+// lateOnes is how many requests of a gate's window were logged only after their time had closed.
+func lateOnes(slots []Slot, g *Gate) int64 {
+	var n int64
+	for _, s := range slots {
+		if !s.At.Before(g.Since) && s.At.Before(g.Until) {
+			n += s.Late
+		}
+	}
+	return n
 }
 
 // testRule is what test requests are judged by: each is one of its own, and the old revision got none.

@@ -137,6 +137,21 @@ func checkReceipt(t *testing.T, o Outcome) {
 	}
 }
 
+// A receipt has the requests of its window that were logged late; others are not its own.
+func TestReceiptKnowsWhatWasLate(t *testing.T) {
+	requests := steady(0, 60, 4, 0)
+	for i := range requests.Slots {
+		requests.Slots[i].Late = 1
+	}
+	o, err := JudgeRate(Case{Spec: gateStep(func(*plan.Gate) {}), Since: t0, Requests: requests}, t0.Add(40*time.Second))
+	if err != nil || o.State != Passed || o.Gate.Receipt.Late != 30 { // of the seconds from 5 to 35
+		t.Fatalf("%s, %+v, %v", o.State, o.Gate.Receipt, err)
+	}
+	if err := o.Gate.Receipt.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 // counter is a Prober, and a log that holds nothing else but what it was asked for.
 type counter struct {
 	probes []Slot

@@ -186,6 +186,7 @@ type Query struct {
 	Revision string
 	Since    time.Time
 	Slow     time.Duration // requests that take longer are counted as Slow; 0: none are
+	Late     time.Duration // those logged longer after their start are counted as Late; 0: none are
 	// Ignore is paths that are no users' requests, such as health checks: "/health", or all that begin
 	// alike with "/internal/*".
 	Ignore []string
@@ -214,6 +215,7 @@ type Slot struct {
 	Requests int64
 	Errors   int64 // 5xx
 	Slow     int64 // took longer than Query.Slow
+	Late     int64 // were logged later than Query.Late after their start; metrics do not know
 	Unclear  int64 // may have: metrics know a latency only as a class, and this one's holds Query.Slow
 }
 
