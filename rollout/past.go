@@ -80,11 +80,9 @@ func lastGood(past []Rollout, service, serving string) string {
 		s, ok := r.Services[service]
 		switch {
 		case !ok || r.End.Result != Succeeded:
-		case r.FailedLate():
-			bad[s.Candidate.Name] = true
 		case r.Kind == Rollback:
 			bad[s.Stable.Name] = true
-		case !bad[s.Candidate.Name]:
+		case !bad[s.Candidate.Name] && !r.FailedLate():
 			return s.Candidate.Name
 		case replaced == "" && !bad[s.Stable.Name]:
 			replaced = s.Stable.Name

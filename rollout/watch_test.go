@@ -187,8 +187,7 @@ func TestWatchSurvivesItsReplica(t *testing.T) {
 	})
 }
 
-// Another rollout of the service ends the watch of the one before, whose revision does not serve any more; and a
-// rollback's does not count as one that passed.
+// Another rollout of the service ends the watch of the one before, whose revision does not serve any more.
 func TestWatchEndsWithTheNextRollout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, log := newFleet(t), &traffic{}
