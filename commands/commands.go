@@ -46,6 +46,8 @@ type Click struct {
 	Ask     string // "": the button is about the rollout as a whole and answers no question
 	Version int64
 	Back    *Back // nil: the button sends no traffic back
+
+	Incident string // the ID of the incident that the button is about; Rollout is "" then
 }
 
 // Reply is the answer to a request. Text is plain text in which people are written {@U123}, groups

@@ -7,9 +7,20 @@ import (
 	"slipway/plan"
 )
 
-// Book holds the incidents that are open, and those that may continue.
+// Book holds the incidents that are open, and those that may continue, and what people were told of them.
 type Book struct {
 	Incidents []Incident `json:"incidents"`
+	Threads   []Thread   `json:"threads,omitempty"`
+	Sources   []Source   `json:"sources,omitempty"` // by service
+}
+
+// Source says where the numbers of a service come from.
+type Source struct {
+	Target plan.Target `json:"target"`
+	From   plan.Source `json:"from"`           // plan.SourceLogs or plan.SourceMetrics
+	Note   string      `json:"note,omitempty"` // why not the log, as a sentence
+	Since  time.Time   `json:"since"`
+	Seen   time.Time   `json:"seen,omitzero"` // when the newest entry or minute was received
 }
 
 // Observe takes what was seen of a service at a time: its incidents are moved on, and what

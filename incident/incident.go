@@ -27,6 +27,12 @@ const (
 	flapChanges = 3
 )
 
+// Person is somebody who did something about an incident.
+type Person struct {
+	ID   string `json:"id"` // Slack's
+	Name string `json:"name"`
+}
+
 // Key says what an incident is about. Of each there is one at a time.
 type Key struct {
 	Target      plan.Target `json:"target"`
@@ -49,14 +55,15 @@ type Reading struct {
 // Incident is an alarm and what people and time made of it. It is a value, and its methods
 // return what it becomes.
 type Incident struct {
-	ID      string `json:"id"` // as people type it
+	ID      string `json:"id"`               // as people type it
+	Thread  string `json:"thread,omitempty"` // the Thread in which it is told; "": it was not due to be yet
 	State   State  `json:"state"`
 	Reading        // the last with an alarm, or the first without
 
 	Opened   time.Time   `json:"opened"`            // when the alarm was raised
 	Fired    time.Time   `json:"fired,omitzero"`    // when it was first due to be told; zero: it never was
 	Resolved time.Time   `json:"resolved,omitzero"` // zero: it is not
-	By       string      `json:"by,omitempty"`      // who acknowledged, silenced or resolved it last; "": it went by itself
+	By       Person      `json:"by,omitzero"`       // who acknowledged, silenced or resolved it last; zero: it went by itself
 	ByAt     time.Time   `json:"by_at,omitzero"`
 	Until    time.Time   `json:"until,omitzero"`    // until when it is silenced
 	Changes  []time.Time `json:"changes,omitempty"` // when it fired and resolved by itself, of the last 30 minutes
@@ -83,7 +90,7 @@ func (i Incident) Read(r Reading, now time.Time) Incident {
 		if falls {
 			i.change(Resolved, now)
 		} else if i.State == Silenced && !now.Before(i.Until) {
-			i.State, i.By, i.ByAt = Firing, "", time.Time{}
+			i.State, i.By, i.ByAt = Firing, Person{}, time.Time{}
 		}
 	case Flapping:
 		if rises || falls {
@@ -127,7 +134,7 @@ func (i *Incident) again(rises bool, now time.Time) {
 	case rises:
 		i.change(Firing, now)
 	case i.Alarm && now.Sub(i.Resolved) >= reopen:
-		i.State, i.Resolved, i.By, i.ByAt = Firing, time.Time{}, "", time.Time{}
+		i.State, i.Resolved, i.By, i.ByAt = Firing, time.Time{}, Person{}, time.Time{}
 	}
 }
 
@@ -141,7 +148,7 @@ func standing(alarm bool) State {
 // change goes to a state by itself; the third time in half an hour it is flapping.
 func (i *Incident) change(to State, now time.Time) {
 	i.Changes = append(i.recent(now), now)
-	i.By, i.ByAt = "", time.Time{}
+	i.By, i.ByAt = Person{}, time.Time{}
 	i.State, i.Resolved = to, time.Time{}
 	if to == Resolved {
 		i.Resolved = now
@@ -165,7 +172,7 @@ func (i *Incident) settle(now time.Time) {
 
 // Acknowledge says that somebody has it. The errors of this and the other two are for
 // whoever tried.
-func (i Incident) Acknowledge(by string, now time.Time) (Incident, error) {
+func (i Incident) Acknowledge(by Person, now time.Time) (Incident, error) {
 	if i.State == Resolved {
 		return i, i.over()
 	}
@@ -175,12 +182,12 @@ func (i Incident) Acknowledge(by string, now time.Time) (Incident, error) {
 }
 
 // Silence says nothing of it until a time, whether it comes and goes or not.
-func (i Incident) Silence(by string, until, now time.Time) (Incident, error) {
+func (i Incident) Silence(by Person, until, now time.Time) (Incident, error) {
 	if i.State == Resolved {
 		return i, i.over()
 	}
 	if !until.After(now) {
-		return i, fmt.Errorf("incident %s can be silenced until a time that is still to come", i.ID)
+		return i, refuse("incident %s can be silenced until a time that is still to come", i.ID)
 	}
 	i.began(now)
 	i.State, i.By, i.ByAt, i.Until = Silenced, by, now, until
@@ -189,7 +196,7 @@ func (i Incident) Silence(by string, until, now time.Time) (Incident, error) {
 
 // Resolve ends it by a person's word. It opens again when the alarm is raised anew, and
 // when it still goes on after half an hour.
-func (i Incident) Resolve(by string, now time.Time) (Incident, error) {
+func (i Incident) Resolve(by Person, now time.Time) (Incident, error) {
 	if i.State == Resolved {
 		return i, i.over()
 	}
@@ -206,11 +213,18 @@ func (i *Incident) began(now time.Time) {
 }
 
 func (i Incident) over() error {
-	if i.By == "" {
-		return fmt.Errorf("incident %s has resolved by itself", i.ID)
+	if i.By == (Person{}) {
+		return refuse("incident %s has resolved by itself", i.ID)
 	}
-	return fmt.Errorf("incident %s was resolved by %s", i.ID, i.By)
+	return refuse("incident %s was resolved by %s", i.ID, i.By.Name)
 }
+
+// Refusal is why something cannot be done about an incident: a sentence for whoever tried.
+type Refusal string
+
+func (r Refusal) Error() string { return string(r) }
+
+func refuse(format string, args ...any) error { return Refusal(fmt.Sprintf(format, args...)) }
 
 // Ended reports whether nothing continues the incident any more.
 func (i Incident) Ended(now time.Time) bool {

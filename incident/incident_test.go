@@ -34,7 +34,7 @@ func (s *story) goOn(alarm bool, d time.Duration) []Saying {
 	for until := s.now.Add(d); s.now.Before(until); {
 		s.now = s.now.Add(width)
 		s.i = s.i.Read(reading(s.key, alarm, 72), s.now)
-		if what := s.i.Due(s.now); what != SayNothing {
+		if what := s.i.Due(s.now, 0); what != SayNothing {
 			said = append(said, what)
 			s.i = s.i.Say(what, s.now)
 		}
@@ -95,34 +95,34 @@ func TestFlapping(t *testing.T) {
 func TestPeople(t *testing.T) {
 	s := begin(t)
 	s.goOn(true, time.Minute)
-	s.do(s.i.Acknowledge("U1", s.now))
+	s.do(s.i.Acknowledge(Person{"U1", "U1"}, s.now))
 	s.expect("acknowledged", s.goOn(true, time.Minute), Acknowledged, SayAcknowledged)
-	s.do(s.i.Acknowledge("U2", s.now))
+	s.do(s.i.Acknowledge(Person{"U2", "U2"}, s.now))
 	s.expect("by another", s.goOn(true, time.Minute), Acknowledged, SayAcknowledged)
 	s.expect("quiet for two hours", s.goOn(true, 2*time.Hour), Acknowledged, SayAsk)
-	s.do(s.i.Silence("U1", s.now.Add(2*time.Hour), s.now))
+	s.do(s.i.Silence(Person{"U1", "U1"}, s.now.Add(2*time.Hour), s.now))
 	s.expect("silenced", s.goOn(true, 2*time.Hour-10*time.Second), Silenced, SaySilenced)
 	s.expect("no longer", s.goOn(true, 10*time.Second), Firing, SayReopened)
-	s.do(s.i.Silence("U1", s.now.Add(time.Hour), s.now))
+	s.do(s.i.Silence(Person{"U1", "U1"}, s.now.Add(time.Hour), s.now))
 	s.expect("it ends silently but for the thread", s.goOn(false, time.Minute), Resolved, SayResolved)
 	s.expect("it comes back in silence", s.goOn(true, time.Minute), Silenced)
-	s.do(s.i.Resolve("U3", s.now))
+	s.do(s.i.Resolve(Person{"U3", "U3"}, s.now))
 	s.expect("resolved by word", s.goOn(true, 20*time.Minute), Resolved, SayResolved)
 	for _, try := range []func() (Incident, error){
-		func() (Incident, error) { return s.i.Acknowledge("U1", s.now) },
-		func() (Incident, error) { return s.i.Silence("U1", s.now.Add(1), s.now) },
-		func() (Incident, error) { return s.i.Resolve("U1", s.now) },
+		func() (Incident, error) { return s.i.Acknowledge(Person{"U1", "U1"}, s.now) },
+		func() (Incident, error) { return s.i.Silence(Person{"U1", "U1"}, s.now.Add(1), s.now) },
+		func() (Incident, error) { return s.i.Resolve(Person{"U1", "U1"}, s.now) },
 	} {
 		if _, err := try(); err == nil || !strings.Contains(err.Error(), "was resolved by U3") {
 			t.Errorf("%v", err)
 		}
 	}
 	s.expect("but it goes on", s.goOn(true, 10*time.Minute), Firing, SayReopened)
-	if _, err := s.i.Silence("U1", s.now, s.now); err == nil {
+	if _, err := s.i.Silence(Person{"U1", "U1"}, s.now, s.now); err == nil {
 		t.Error("silenced until now")
 	}
 	s.goOn(false, time.Minute)
-	if _, err := s.i.Resolve("U1", s.now); err == nil || !strings.Contains(err.Error(), "by itself") {
+	if _, err := s.i.Resolve(Person{"U1", "U1"}, s.now); err == nil || !strings.Contains(err.Error(), "by itself") {
 		t.Errorf("%v", err)
 	}
 }
@@ -142,7 +142,7 @@ func TestUpdatesAndRepeats(t *testing.T) {
 	for n := range int64(8 * 360) { // 8 hours, in which the number of errors grows
 		s.now = s.now.Add(width)
 		s.i = s.i.Read(reading(s.key, true, 100+n), s.now)
-		switch what := s.i.Due(s.now); what {
+		switch what := s.i.Due(s.now, 0); what {
 		case SayUpdate:
 			updates++
 			s.i = s.i.Say(what, s.now)

@@ -120,7 +120,7 @@ func (r *replay) look() {
 	for n := range r.book.Incidents {
 		i := &r.book.Incidents[n]
 		called := i.Said.Called
-		if *i = i.Say(i.Due(r.now), r.now); !i.Said.Called.Equal(called) {
+		if *i = i.Say(i.Due(r.now, 0), r.now); !i.Said.Called.Equal(called) {
 			r.report.Called++
 		}
 	}

@@ -19,6 +19,9 @@ const (
 	Latency      Kind = "latency"        // too many requests are slow, found by the detector
 	LogMatches   Kind = "log_matches"    // a pattern appeared in the log of a revision for the first time
 	CrashOnStart Kind = "crash_on_start" // containers end with an error, or do not begin to listen
+
+	NoReadyRevision Kind = "no_ready_revision" // Cloud Run has no revision that can serve; Example says why
+	Pinned          Kind = "pinned"            // someone else keeps all traffic on Revision; Example says who
 )
 
 // rates are the kinds that are judged by shares of requests.

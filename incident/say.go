@@ -21,6 +21,7 @@ const (
 	SayUpdate       Saying = "update"       // the rate, while it changes
 	SayRepeat       Saying = "repeat"       // nobody has it: whoever is on call is mentioned again
 	SayAsk          Saying = "ask"          // whoever acknowledged it is asked how it stands
+	SayEscalated    Saying = "escalated"    // nobody has acknowledged it: others are mentioned
 )
 
 const (
@@ -31,15 +32,17 @@ const (
 
 // Said is what people know of an incident.
 type Said struct {
-	State    State     `json:"state,omitempty"` // "": nothing was said yet
-	ByAt     time.Time `json:"by_at,omitzero"`  // which word of a person was passed on
-	At       time.Time `json:"at,omitzero"`
-	Called   time.Time `json:"called,omitzero"` // when somebody was mentioned
-	Evidence Evidence  `json:"evidence"`
+	State  State     `json:"state,omitempty"` // "": nothing was said yet
+	ByAt   time.Time `json:"by_at,omitzero"`  // which word of a person was passed on
+	At     time.Time `json:"at,omitzero"`
+	Called time.Time `json:"called,omitzero"` // when somebody was mentioned
+	// Escalated is when others were, because nobody acknowledged it after they were called.
+	Escalated time.Time `json:"escalated,omitzero"`
+	Evidence  Evidence  `json:"evidence"`
 }
 
-// Due is what is to be said at a time.
-func (i Incident) Due(now time.Time) Saying {
+// Due is what is to be said at a time; escalate is how long nobody may leave a call unanswered, 0: forever.
+func (i Incident) Due(now time.Time, escalate time.Duration) Saying {
 	switch {
 	case i.Fired.IsZero():
 		return SayNothing
@@ -47,6 +50,8 @@ func (i Incident) Due(now time.Time) Saying {
 		return i.news()
 	case i.State == Firing && now.Sub(i.Said.Called) >= repeatAfter:
 		return SayRepeat
+	case i.State == Firing && escalate > 0 && i.Said.Escalated.Before(i.Said.Called) && now.Sub(i.Said.Called) >= escalate:
+		return SayEscalated
 	case i.State == Acknowledged && now.Sub(later(i.ByAt, i.Said.Called)) >= askAfter:
 		return SayAsk
 	case (i.State == Firing || i.State == Acknowledged) && now.Sub(i.Said.At) >= groupInterval && i.Evidence.Errors != i.Said.Evidence.Errors:
@@ -66,7 +71,7 @@ func (i Incident) news() Saying {
 	case Acknowledged:
 		return SayAcknowledged
 	case Silenced:
-		if i.By == "" { // it came back while it was silenced
+		if i.By == (Person{}) { // it came back while it was silenced
 			return SayNothing
 		}
 		return SaySilenced
@@ -80,14 +85,16 @@ func (i Incident) news() Saying {
 
 // Say notes that something was said.
 func (i Incident) Say(what Saying, now time.Time) Incident {
-	called := i.Said.Called
+	called, escalated := i.Said.Called, i.Said.Escalated
 	switch what {
 	case SayNothing:
 		return i
 	case SayFiring, SayReopened, SayRepeat, SayAsk:
 		called = now
+	case SayEscalated:
+		escalated = now
 	}
-	i.Said = Said{State: i.State, ByAt: i.ByAt, At: now, Called: called, Evidence: i.Evidence}
+	i.Said = Said{State: i.State, ByAt: i.ByAt, At: now, Called: called, Escalated: escalated, Evidence: i.Evidence}
 	return i
 }
 

@@ -66,6 +66,8 @@ type Service struct {
 	Region   string   `json:"region,omitempty"`
 	Channel  string   `json:"channel,omitempty"`
 	Plan     string   `json:"plan,omitempty"`
+	// Alerts are the service's own keys; AlertsOf lays them over the environment's.
+	Alerts *Alerts `json:"alerts,omitempty"`
 }
 
 // Approval says who must agree, and for how long the question stands.
@@ -74,12 +76,6 @@ type Approval struct {
 	Approvers []string `json:"approvers"` // "@group" or "@user" handles, or Slack IDs
 	Self      bool     `json:"self"`      // whether who started the rollout counts
 	Expires   Duration `json:"expires"`
-}
-
-// Alerts switches the incident watch on for the services listed.
-type Alerts struct {
-	ErrorRate Percent  `json:"error_rate"`
-	For       []string `json:"for"`
 }
 
 // Plan is an ordered list of phases and what happens when a step fails.
