@@ -12,6 +12,7 @@ type Book struct {
 	Incidents []Incident `json:"incidents"`
 	Threads   []Thread   `json:"threads,omitempty"`
 	Sources   []Source   `json:"sources,omitempty"` // by service
+	Observed  time.Time  `json:"observed,omitzero"` // the last time that was looked at
 }
 
 // Source says where the numbers of a service come from.
@@ -47,15 +48,36 @@ func (b *Book) Observe(target plan.Target, readings []Reading, now time.Time) {
 }
 
 // Ended takes out the incidents that nothing continues any more. Those that never fired
-// are among them.
+// are among them. Whoever has still to be told that it is over is told for a day.
 func (b *Book) Ended(now time.Time) []Incident {
 	var ended []Incident
 	b.Incidents = slices.DeleteFunc(b.Incidents, func(i Incident) bool {
-		if i.Ended(now) {
-			ended = append(ended, i)
+		if !i.Ended(now) || !i.Fired.IsZero() && now.Sub(i.Resolved) < mostOwed && b.owes(i) {
+			return false
+		}
+		ended = append(ended, i)
+		return true
+	})
+	b.Threads = slices.DeleteFunc(b.Threads, func(t Thread) bool { return len(b.Of(t.ID)) == 0 })
+	return ended
+}
+
+// mostOwed is how long after its end people are still told of an incident's end, when they could not be before.
+const mostOwed = 24 * time.Hour
+
+// owes reports whether somebody was told of an incident and not of its end.
+func (b *Book) owes(i Incident) bool {
+	if i.Said.State != Resolved {
+		return true
+	}
+	t := b.Thread(i.Thread)
+	if t == nil {
+		return false
+	}
+	for _, status := range t.Sent {
+		if status != Recovered {
 			return true
 		}
-		return false
-	})
-	return ended
+	}
+	return false
 }

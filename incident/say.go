@@ -126,6 +126,10 @@ func (i Incident) what() string {
 		return fmt.Sprintf("%q %s in %s", i.Match, times(i.Evidence.Errors), i.Revision)
 	case CrashOnStart:
 		return fmt.Sprintf("%s crashed %s", i.Revision, times(i.Evidence.Errors))
+	case NoReadyRevision:
+		return "no revision can serve"
+	case Pinned:
+		return "all traffic kept on " + i.Revision
 	}
 	return rounded(i.Evidence.Rate()) + " errors"
 }

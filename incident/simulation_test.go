@@ -49,7 +49,7 @@ func simulate(tb testing.TB, rules Rules) *simulation {
 	tb.Helper()
 	s := &simulation{newWatch(tb, rules), slice(noon())}
 	s.newest = noon()
-	s.advance(s.newest.Add(lag))
+	s.advance(s.newest)
 	return s
 }
 
@@ -58,7 +58,7 @@ func (s *simulation) add(c count) {
 	*s.counts.at(s.at) = c
 	s.at++
 	s.newest = began(s.at)
-	s.advance(s.newest.Add(lag))
+	s.advance(s.newest)
 }
 
 func (s *simulation) alarm(rate int) bool { return s.last()[rate].Alarm }

@@ -1,6 +1,9 @@
 package incident
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -99,7 +102,57 @@ func (b *Book) Act(id string, act func(Incident) (Incident, error)) (done []Inci
 	case len(done) > 0:
 		return done, nil
 	case err == nil:
-		err = refuse("there is no incident %s; `/deploy incidents` lists those that are open", id)
+		err = unknown(id)
 	}
 	return nil, err
+}
+
+func unknown(id string) error {
+	return refuse("there is no incident %s; `/deploy incidents` lists those that are open", id)
+}
+
+// threadOf is the ID of the thread that an ID is of, or of which it is an incident; "": of none.
+func (b *Book) threadOf(id string) string {
+	for _, i := range b.Incidents {
+		if i.ID == id || i.Thread == id {
+			return i.Thread
+		}
+	}
+	return ""
+}
+
+// news are what is due to be said of a thread's incidents.
+func news(incidents []Incident, escalate func(plan.Target) time.Duration, now time.Time) []News {
+	var list []News
+	for _, i := range incidents {
+		if what := i.Due(now, escalate(i.Key.Target)); what != SayNothing {
+			list = append(list, News{Incident: i.ID, Saying: what, Key: fmt.Sprintf("%s-%s-%d", i.ID, what, i.Said.At.Unix())})
+		}
+	}
+	return list
+}
+
+// Told notes that news were told of incidents as they were then.
+func (b *Book) Told(incidents []Incident, news []News, now time.Time) {
+	for _, told := range news {
+		was := slices.IndexFunc(incidents, func(i Incident) bool { return i.ID == told.Incident })
+		is := slices.IndexFunc(b.Incidents, func(i Incident) bool { return i.ID == told.Incident })
+		if was >= 0 && is >= 0 {
+			b.Incidents[is].Said = incidents[was].Say(told.Saying, now).Said
+		}
+	}
+}
+
+// source says where the numbers of a service come from.
+func (b *Book) source(t plan.Target) Source {
+	if at := slices.IndexFunc(b.Sources, func(s Source) bool { return s.Target == t }); at >= 0 {
+		return b.Sources[at]
+	}
+	return Source{Target: t}
+}
+
+func (b Book) equal(other Book) bool {
+	mine, err := json.Marshal(b)
+	theirs, otherErr := json.Marshal(other)
+	return err == nil && otherErr == nil && bytes.Equal(mine, theirs)
 }

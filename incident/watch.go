@@ -1,7 +1,6 @@
 package incident
 
 import (
-	"hash/fnv"
 	"time"
 
 	"slipway/plan"
@@ -39,7 +38,11 @@ type Watch struct {
 	trail   [][rates]judge // after each slice from first on that was judged
 	dirty   int64          // the first slice judged that an entry came late to; no slice: math.MaxInt64
 	newest  time.Time      // when the newest entry was received
-	seen    [places]map[uint64]struct{}
+	names   names
+	metered bool  // requests are counted by Measure, not by Add
+	floor   int64 // slices before it were counted by the other of the two
+	mutes   mutes
+	logged  logged
 
 	groups    groups
 	sightings sightings
@@ -48,9 +51,10 @@ type Watch struct {
 
 // Stats are the entries that were not counted.
 type Stats struct {
-	Late     int64 `json:"late"`     // received more than two minutes after their time, or dated later than that
-	Repeated int64 `json:"repeated"` // copies
-	Probes   int64 `json:"probes"`   // requests of Slipway's own
+	Late     int64 `json:"late"`            // received more than two minutes after their time, or dated later than that
+	Repeated int64 `json:"repeated"`        // copies
+	Probes   int64 `json:"probes"`          // requests of Slipway's own
+	Muted    int64 `json:"muted,omitempty"` // entries of a revision that a rollout was judging
 }
 
 // NewWatch watches a service.
@@ -59,11 +63,9 @@ func NewWatch(target plan.Target, rules Rules) (*Watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Watch{target: target, rules: rules, armed: armed, settled: armed, counts: newCounts(), dirty: noSlice}
-	for i := range w.seen {
-		w.seen[i] = map[uint64]struct{}{}
-	}
-	return w, nil
+	return &Watch{
+		target: target, rules: rules, armed: armed, settled: armed, counts: newCounts(), names: newNames(), dirty: noSlice,
+	}, nil
 }
 
 const noSlice = int64(1) << 62
@@ -71,38 +73,39 @@ const noSlice = int64(1) << 62
 // Add counts an entry of the service.
 func (w *Watch) Add(e *Entry) {
 	received := e.received()
-	if w.newest = later(w.newest, received); !w.advance(w.newest) {
+	if w.newest = later(w.newest, received); !w.keepUp() {
 		return
 	}
 	at := slice(e.At)
-	if at < w.first || at > slice(received)+1 || at-w.first >= places {
+	if at < w.names.first || at > slice(received)+1 || at-w.names.first >= places {
 		w.Stats.Late++
 		return
 	}
-	seen, name := w.seen[at%places], nameOf(e)
-	if _, copied := seen[name]; copied {
+	if !w.names.note(at, e) {
 		w.Stats.Repeated++
 		return
 	}
-	seen[name] = struct{}{}
 	if e.Request != nil {
-		w.addRequest(at, e)
-		return
+		w.logged.add(e.At)
 	}
-	w.addText(e)
+	switch {
+	case w.mutes.cover(e.Revision, e.At):
+		w.Stats.Muted++
+		w.groups.Revisions = appear(w.groups.Revisions, e.Revision, e.At)
+	case e.Request != nil:
+		w.addRequest(at, e)
+	default:
+		w.addText(e)
+	}
 }
 
-// nameOf is the entry's name: Cloud Logging takes two entries with the same timestamp and
-// insertId in a project for one.
-func nameOf(e *Entry) uint64 {
-	h := fnv.New64a()
-	var at [8]byte
-	for i, nanos := 0, e.At.UnixNano(); i < len(at); i++ {
-		at[i] = byte(nanos >> (8 * i))
+// keepUp makes place for an entry that was just received. It reports whether there is any.
+func (w *Watch) keepUp() bool {
+	if !w.metered {
+		return w.advance(w.newest.Add(-lag))
 	}
-	h.Write(at[:])
-	h.Write([]byte(e.ID))
-	return h.Sum64()
+	w.names.advance(slice(w.newest.Add(-lag)) - open)
+	return true
 }
 
 func (w *Watch) addRequest(at int64, e *Entry) {
@@ -117,14 +120,24 @@ func (w *Watch) addRequest(at int64, e *Entry) {
 	if w.rules.Slow > 0 && e.Request.Latency > w.rules.Slow {
 		c.slow = 1
 	}
+	w.groups.Revisions = appear(w.groups.Revisions, e.Revision, e.At)
+	if !w.metered && at >= w.floor {
+		w.count(at, c)
+	}
+}
+
+// count adds requests to a slice that is open.
+func (w *Watch) count(at int64, c count) {
 	if place := w.counts.at(at); place != nil {
 		place.add(c)
 	}
-	if at < w.first+int64(len(w.trail)) {
+	if at < w.judged() {
 		w.dirty = min(w.dirty, at)
 	}
-	w.groups.Revisions = appear(w.groups.Revisions, e.Revision, e.At)
 }
+
+// judged is the first slice that was not judged yet.
+func (w *Watch) judged() int64 { return w.first + int64(len(w.trail)) }
 
 func (w *Watch) addText(e *Entry) {
 	w.groups.Revisions = appear(w.groups.Revisions, e.Revision, e.At)
@@ -142,20 +155,21 @@ func (w *Watch) addText(e *Entry) {
 // advance judges the slices that have ended by a time. It reports whether there are any
 // to count in.
 func (w *Watch) advance(to time.Time) bool {
-	if to.IsZero() {
+	if to.Unix() <= 0 {
 		return false
 	}
-	end := slice(to.Add(-lag))
+	end := slice(to)
 	if w.first == 0 {
 		w.first = end - open
+		w.names.advance(w.first)
 		for range open {
 			w.trail = append(w.trail, w.settled)
 		}
 	}
-	if w.first+int64(len(w.trail)) < end {
+	if w.judged() < end {
 		w.rejudge()
 	}
-	for next := w.first + int64(len(w.trail)); next < end; next++ {
+	for next := w.judged(); next < end; next++ {
 		if end-next > 2*kept { // so long a time without an entry leaves nothing to judge
 			w.skip(end - kept)
 			next = w.first
@@ -173,8 +187,10 @@ func (w *Watch) settle() {
 	w.settled = w.trail[0]
 	copy(w.trail, w.trail[1:])
 	w.trail = w.trail[:len(w.trail)-1]
-	clear(w.seen[w.first%places])
 	w.first++
+	if !w.metered {
+		w.names.advance(w.first)
+	}
 }
 
 // skip goes on at a slice as if nothing had come between.
@@ -182,8 +198,8 @@ func (w *Watch) skip(to int64) {
 	w.settled = w.last()
 	w.trail = w.trail[:0]
 	w.first = to
-	for _, seen := range w.seen {
-		clear(seen)
+	if !w.metered {
+		w.names.advance(to)
 	}
 }
 
@@ -228,8 +244,8 @@ func (w *Watch) after(at int64, judges [rates]judge) [rates]judge {
 // Look says how things are at a time, by this machine's clock: a reading of each rate that
 // is watched, and of each sighting that is or was an alarm.
 func (w *Watch) Look(now time.Time) []Reading {
-	if !w.newest.IsZero() {
-		w.advance(earlier(now, w.newest.Add(beyond)))
+	if !w.newest.IsZero() && !w.metered {
+		w.advance(earlier(now, w.newest.Add(beyond)).Add(-lag))
 	}
 	w.rejudge()
 	var readings []Reading

@@ -26,12 +26,14 @@ type watchJSON struct {
 	Groups    groups       `json:"groups"`
 	Sightings sightings    `json:"sightings,omitempty"`
 	Stats     Stats        `json:"stats"`
+	Mutes     mutes        `json:"mutes,omitempty"`
+	Metered   bool         `json:"metered,omitempty"`
 }
 
 // MarshalJSON implements json.Marshaler.
 func (w *Watch) MarshalJSON() ([]byte, error) {
 	last := w.first - 1
-	return json.Marshal(watchJSON{w.target, w.rules, w.first, w.counts.trim(last), w.settled, w.groups.trim(last), w.sightings.trim(last), w.Stats})
+	return json.Marshal(watchJSON{w.target, w.rules, w.first, w.counts.trim(last), w.settled, w.groups.trim(last), w.sightings.trim(last), w.Stats, w.mutes, w.metered})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -47,12 +49,33 @@ func (w *Watch) UnmarshalJSON(data []byte) error {
 	if j.Counts.ring == nil {
 		j.Counts = newCounts()
 	}
-	for rate, kept := range j.Judges {
-		if kept.Limit == read.armed[rate].Limit {
-			read.settled[rate] = kept
-		}
-	}
+	read.keep(j.Judges)
 	read.first, read.counts, read.groups, read.sightings, read.Stats = j.First, j.Counts, j.Groups, j.Sightings, j.Stats
+	read.mutes, read.metered = j.Mutes, j.Metered
+	read.names.advance(j.First)
 	*w = *read
 	return nil
+}
+
+// keep goes on with judges whose limits are still the same.
+func (w *Watch) keep(judges [rates]judge) {
+	for rate, kept := range judges {
+		if kept.Limit == w.armed[rate].Limit {
+			w.settled[rate] = kept
+		}
+	}
+}
+
+// Follow goes on from the watch's settled state by other rules.
+func (w *Watch) Follow(rules Rules) (*Watch, error) {
+	next, err := NewWatch(w.target, rules)
+	if err != nil {
+		return nil, err
+	}
+	last := w.first - 1
+	next.keep(w.settled)
+	next.first, next.counts, next.groups, next.sightings, next.Stats = w.first, w.counts.trim(last), w.groups.trim(last), w.sightings.trim(last), w.Stats
+	next.mutes, next.metered = w.mutes, w.metered
+	next.names.advance(w.first)
+	return next, nil
 }

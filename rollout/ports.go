@@ -249,6 +249,9 @@ func (f *Failure) Error() string {
 
 func (f *Failure) Unwrap() error { return f.Err }
 
+// SafeReason is Reason, for whoever tells people and does not know of failures.
+func (f *Failure) SafeReason() string { return f.Reason }
+
 // LockedError says who holds the target.
 type LockedError struct{ Lock Lock }
 

@@ -1,0 +1,150 @@
+package incident
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// desk is where a project's book is written: each change is stored before it counts, unless the store is away.
+// Then it counts at once, and is stored once the store is back.
+type desk struct {
+	store   Store
+	project string
+	owner   string // "": a person's changes, which need no watch
+
+	mu      sync.Mutex
+	at      saved
+	unsaved bool // the store does not have at.book
+	away    bool // the store is not asked
+}
+
+func (d *desk) read() Book { return d.saved().book }
+
+func (d *desk) saved() saved {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return saved{d.at.book.clone(), d.at.version}
+}
+
+// change makes a change. It may be made more than once, on what others changed in the meantime. An error of
+// its own is returned, and nothing is changed then; one of the store only where nobody goes on from memory.
+func (d *desk) change(ctx context.Context, make func(*Book) error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for range 10 {
+		b := d.at.book.clone()
+		if err := make(&b); err != nil {
+			return err
+		}
+		if b.equal(d.at.book) && !d.unsaved {
+			return nil
+		}
+		err := d.save(ctx, b)
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+		if err := d.reload(ctx); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the incidents of %s are changed by others all the time: %w", d.project, ErrConflict)
+}
+
+// save stores a book, or keeps it if the store is away.
+func (d *desk) save(ctx context.Context, b Book) error {
+	if d.away {
+		d.at.book, d.unsaved = b, true
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	version, err := d.store.SaveBook(ctx, d.project, d.owner, b, d.at.version)
+	switch {
+	case err == nil:
+		d.at, d.unsaved = saved{b, version}, false
+		return nil
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrFenced), d.owner == "":
+		return err
+	}
+	d.at.book, d.unsaved = b, true
+	return nil
+}
+
+// reload reads what others have changed. What the store does not have yet is laid over it.
+func (d *desk) reload(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	b, version, err := d.store.Book(ctx, d.project)
+	if err != nil {
+		return err
+	}
+	if d.unsaved {
+		b = d.at.book.over(b)
+	}
+	d.at = saved{b, version}
+	return nil
+}
+
+// refresh reads the book if others can have changed it, and stores what is unsaved.
+func (d *desk) refresh(ctx context.Context) error {
+	d.mu.Lock()
+	if !d.unsaved && !d.away {
+		if err := d.reload(ctx); err != nil {
+			d.mu.Unlock()
+			return err
+		}
+	}
+	d.mu.Unlock()
+	return d.change(ctx, func(*Book) error { return nil })
+}
+
+func (d *desk) setAway(away bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.away = away
+}
+
+// isUnsaved reports whether the store lacks something.
+func (d *desk) isUnsaved() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.unsaved
+}
+
+// clone copies what a change may change.
+func (b Book) clone() Book {
+	b.Incidents, b.Sources, b.Threads = slices.Clone(b.Incidents), slices.Clone(b.Sources), slices.Clone(b.Threads)
+	for i := range b.Threads {
+		b.Threads[i].Sent = maps.Clone(b.Threads[i].Sent)
+	}
+	return b
+}
+
+// over lays a book that was written from memory over what the store has: what people did there since counts,
+// and what only the store knows is kept.
+func (b Book) over(stored Book) Book {
+	merged := b.clone()
+	for _, theirs := range stored.Incidents {
+		at := slices.IndexFunc(merged.Incidents, func(i Incident) bool { return i.ID == theirs.ID })
+		switch {
+		case at < 0:
+			merged.Incidents = append(merged.Incidents, theirs)
+		case theirs.ByAt.After(merged.Incidents[at].ByAt):
+			merged.Incidents[at] = theirs
+		}
+	}
+	for _, theirs := range stored.Threads {
+		at := slices.IndexFunc(merged.Threads, func(t Thread) bool { return t.ID == theirs.ID })
+		switch {
+		case at < 0:
+			merged.Threads = append(merged.Threads, theirs)
+		case merged.Threads[at].Message.TS == "":
+			merged.Threads[at].Message = theirs.Message
+		}
+	}
+	return merged
+}

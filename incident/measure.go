@@ -1,0 +1,112 @@
+package incident
+
+import (
+	"slices"
+	"time"
+)
+
+// Measured says that from now on requests are counted by Measure, or that they are counted
+// by Add again. What was judged stays. By the log the time since then has to be read again,
+// from From on.
+func (w *Watch) Measured(on bool) {
+	if w.metered == on {
+		return
+	}
+	w.rejudge()
+	w.metered, w.floor = on, w.judged()
+	if !on {
+		w.names = newNames()
+		w.names.advance(w.first)
+	}
+}
+
+// Measure counts requests by the minute, as Cloud Monitoring has them, up to a time; of
+// minutes that were counted before it takes no notice. A minute is one slice: its six would
+// be no evidence independent of one another.
+func (w *Watch) Measure(minutes []Minute, until time.Time) {
+	if !w.metered || until.IsZero() {
+		return
+	}
+	if w.first == 0 {
+		w.advance(until.Add(-time.Hour))
+	}
+	from := max(w.floor, w.judged())
+	for _, m := range minutes {
+		at := slice(m.At)
+		if at >= from && !m.At.Add(time.Minute).After(until) && !w.mutes.cover(m.Revision, m.At) {
+			w.count(at, count{m.Requests, m.Errors, m.Slow})
+		}
+	}
+	w.advance(until)
+}
+
+// Minutes are the requests that started in [from, to) by the minute, all revisions together.
+func (w *Watch) Minutes(from, to time.Time) []Minute {
+	var list []Minute
+	for at := from.Truncate(time.Minute); at.Before(to); at = at.Add(time.Minute) {
+		m := Minute{At: at.UTC()}
+		for n := range int64(minute) {
+			c := w.counts.get(slice(at) + n)
+			m.Requests += c.requests
+			m.Errors += c.errors
+			m.Slow += c.slow
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// logged is how many requests the log had in each of the last minutes, whoever made them.
+type logged struct {
+	last int64 // the newest minute, since 1970
+	n    [lookedBack]int64
+}
+
+// lookedBack is how many minutes can be compared with what Cloud Monitoring counted.
+const lookedBack = 32
+
+func (l *logged) add(at time.Time) {
+	minute := at.Unix() / 60
+	if minute <= l.last-lookedBack {
+		return
+	}
+	for l.last = max(l.last, minute-lookedBack); l.last < minute; {
+		l.last++
+		l.n[l.last%lookedBack] = 0
+	}
+	l.n[minute%lookedBack]++
+}
+
+// Lacks reports how many requests Cloud Monitoring counted in minutes, and how many of those
+// the log had.
+func (w *Watch) Lacks(minutes []Minute) (counted, had int64) {
+	var seen []int64
+	for _, m := range minutes {
+		at := m.At.Unix() / 60
+		if at > w.logged.last || at <= w.logged.last-lookedBack {
+			continue
+		}
+		counted += m.Requests
+		if !slices.Contains(seen, at) {
+			seen = append(seen, at)
+			had += w.logged.n[at%lookedBack]
+		}
+	}
+	return counted, had
+}
+
+// Next is from when on Measure needs to be told; zero: from any time.
+func (w *Watch) Next() time.Time {
+	if w.first == 0 {
+		return time.Time{}
+	}
+	return began(max(w.floor, w.judged()))
+}
+
+// Newest is when the newest entry was received, or until when requests were measured; zero: never.
+func (w *Watch) Newest() time.Time {
+	if w.metered && w.first > 0 {
+		return began(w.judged())
+	}
+	return w.newest
+}

@@ -1,0 +1,304 @@
+package incident
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"slipway/plan"
+)
+
+const (
+	// holdTTL is how long the watch over a project stays with a replica that is gone; holdEvery is how often it is
+	// prolonged, and tried for. So another one has it within holdTTL + holdEvery.
+	holdTTL   = 3 * time.Second
+	holdEvery = time.Second
+	// aloneAfter is how long the store has to be away until a replica that had not the watch watches too: an
+	// alert that is told twice is better than none.
+	aloneAfter = 10 * time.Second
+	// copyEvery is how often such a replica reads what was told, so as to go on from there.
+	copyEvery = 5 * time.Second
+	storeTime = 2 * time.Second
+)
+
+// Config is what a Monitor works with. All of it is required; Notifier is not asked where nobody is to be told.
+type Config struct {
+	Services []Service
+	Logs     LogSource
+	Metrics  Metrics
+	Cloud    Cloud
+	Rollouts Rollouts
+	Store    Store
+	Teller   Teller
+	Notifier Notifier
+	Owner    string // names this replica; unique among those that may run at once
+	Log      *slog.Logger
+}
+
+// Monitor watches services while nobody deploys, and tells of what it finds. Of the replicas one watches each
+// project; the book of incidents is shared, so that people can speak to any of them.
+type Monitor struct {
+	Config
+	projects []*project
+}
+
+// project is one of Google Cloud's, in which services are watched.
+type project struct {
+	name     string
+	services []Service
+
+	mu     sync.Mutex
+	shift  *shift // while this replica has the watch
+	copied saved  // as the store had the book last
+	at     time.Time
+}
+
+// saved is a book as it is stored.
+type saved struct {
+	book    Book
+	version int64
+}
+
+// NewMonitor makes a Monitor of the services. Its error says which of them cannot be watched as deploy.yaml asks.
+func NewMonitor(c Config) (*Monitor, error) {
+	m := &Monitor{Config: c}
+	for _, s := range c.Services {
+		if _, err := NewWatch(s.Target, rulesFor(s, len(c.Services))); err != nil {
+			return nil, fmt.Errorf("alerts of %s: %w", s.Target, err)
+		}
+		at := slices.IndexFunc(m.projects, func(p *project) bool { return p.name == s.Project })
+		if at < 0 {
+			at = len(m.projects)
+			m.projects = append(m.projects, &project{name: s.Project})
+		}
+		m.projects[at].services = append(m.projects[at].services, s)
+	}
+	return m, nil
+}
+
+func rulesFor(s Service, services int) Rules {
+	rules := RulesOf(s.Alerts)
+	rules.Services = services
+	return rules
+}
+
+// Run watches until ctx ends. What is in hand then is finished or handed over before it returns.
+func (m *Monitor) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	for _, p := range m.projects {
+		running.Go(func() { m.attend(ctx, p) })
+	}
+	running.Wait()
+}
+
+// attend takes the watch over a project whenever it is free, or when nobody can tell whether it is.
+func (m *Monitor) attend(ctx context.Context, p *project) {
+	log := m.Log.With("project", p.name)
+	var away time.Time
+	for ctx.Err() == nil {
+		held, err := m.hold(ctx, p)
+		switch {
+		case held:
+			away = time.Time{}
+			m.watch(ctx, p, false)
+		case err == nil:
+			away = time.Time{}
+			m.copy(ctx, p)
+		case away.IsZero():
+			away = time.Now()
+			log.WarnContext(ctx, "who watches for incidents is not known", "err", err)
+		case time.Since(away) >= aloneAfter:
+			log.ErrorContext(ctx, "watching for incidents from memory; another replica may do so as well", "err", err)
+			m.watch(ctx, p, true)
+			away = time.Time{}
+		}
+		sleep(ctx, holdEvery)
+	}
+}
+
+func (m *Monitor) hold(ctx context.Context, p *project) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	return m.Store.Hold(ctx, p.name, m.Owner, holdTTL)
+}
+
+// copy keeps what others have told, for the time when the store is away.
+func (m *Monitor) copy(ctx context.Context, p *project) {
+	p.mu.Lock()
+	fresh := time.Since(p.at) < copyEvery
+	p.mu.Unlock()
+	if fresh {
+		return
+	}
+	if read, err := m.load(ctx, p); err == nil {
+		p.keep(read)
+	}
+}
+
+func (p *project) keep(s saved) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.copied, p.at = s, time.Now()
+}
+
+func (m *Monitor) load(ctx context.Context, p *project) (saved, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	b, version, err := m.Store.Book(ctx, p.name)
+	return saved{b, version}, err
+}
+
+// watch has the watch until it is lost, or ctx ends.
+func (m *Monitor) watch(ctx context.Context, p *project, alone bool) {
+	s, err := m.begin(ctx, p, alone)
+	if err != nil {
+		m.Log.ErrorContext(ctx, "cannot begin to watch for incidents", "project", p.name, "err", err)
+		return
+	}
+	p.set(s)
+	s.run(ctx)
+	p.set(nil)
+	p.keep(s.desk.saved())
+}
+
+func (p *project) set(s *shift) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shift = s
+}
+
+func (p *project) onDuty() *shift {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.shift
+}
+
+// books are the books of all projects, as this replica knows them best.
+func (m *Monitor) books(ctx context.Context) ([]Book, error) {
+	var list []Book
+	for _, p := range m.projects {
+		if s := p.onDuty(); s != nil {
+			list = append(list, s.desk.read())
+			continue
+		}
+		read, err := m.load(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, read.book)
+	}
+	return list, nil
+}
+
+// Cases returns the incidents that people were told of and that are open, or ended in the last half hour,
+// oldest first.
+func (m *Monitor) Cases(ctx context.Context) ([]Case, error) {
+	books, err := m.books(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []Case
+	for _, b := range books {
+		for _, t := range b.Threads {
+			list = append(list, m.caseOf(b, t))
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Case) int { return a.Thread.Opened.Compare(b.Thread.Opened) })
+	return list, nil
+}
+
+// caseOf is a case with what the book alone knows of it.
+func (m *Monitor) caseOf(b Book, t Thread) Case {
+	c := Case{Thread: t, Incidents: b.Of(t.ID), About: map[plan.Target]About{}, Now: time.Now().UTC()}
+	for _, i := range c.Incidents {
+		target := i.Key.Target
+		about := About{Source: b.source(target).Note}
+		if at := slices.IndexFunc(m.Services, func(s Service) bool { return s.Target == target }); at >= 0 {
+			about.Service = m.Services[at]
+		}
+		c.About[target] = about
+	}
+	return c
+}
+
+// Act does something about the incident with an ID, or about all of its thread, and returns the case. An error
+// of type Refusal is for people.
+func (m *Monitor) Act(ctx context.Context, id string, act func(Incident) (Incident, error)) (Case, error) {
+	id = strings.ToLower(strings.TrimSpace(id))
+	for _, p := range m.projects {
+		b, err := m.actIn(ctx, p, id, act)
+		if errors.Is(err, errNotHere) {
+			continue
+		}
+		if err != nil {
+			return Case{}, err
+		}
+		return m.caseOf(b, *b.Thread(b.threadOf(id))), nil
+	}
+	return Case{}, unknown(id)
+}
+
+var errNotHere = errors.New("not in this project")
+
+// actIn acts on a project's book, here or in the store.
+func (m *Monitor) actIn(ctx context.Context, p *project, id string, act func(Incident) (Incident, error)) (Book, error) {
+	apply := func(b *Book) error {
+		if b.Thread(b.threadOf(id)) == nil {
+			return errNotHere
+		}
+		_, err := b.Act(id, act)
+		b.Date(time.Now().UTC())
+		return err
+	}
+	if s := p.onDuty(); s != nil {
+		err := s.desk.change(ctx, apply)
+		wake(s.news)
+		return s.desk.read(), err
+	}
+	d := desk{store: m.Store, project: p.name}
+	read, err := m.load(ctx, p)
+	if err != nil {
+		return Book{}, err
+	}
+	d.at = read
+	if err := d.change(ctx, apply); err != nil {
+		return Book{}, err
+	}
+	return d.read(), nil
+}
+
+// Sources says of each service that is watched where its numbers come from.
+func (m *Monitor) Sources(ctx context.Context) ([]Source, error) {
+	books, err := m.books(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []Source
+	for _, b := range books {
+		list = append(list, b.Sources...)
+	}
+	return list, nil
+}
+
+// sleep waits, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// wake leaves a note for a loop that is busy or asleep; one is enough.
+func wake(hint chan struct{}) {
+	select {
+	case hint <- struct{}{}:
+	default:
+	}
+}

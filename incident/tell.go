@@ -1,0 +1,225 @@
+package incident
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+)
+
+const (
+	tellEvery = time.Second
+	tellTime  = 30 * time.Second
+	// aboutTime is how long the first word waits for what else there is to say.
+	aboutTime = time.Second
+	aboutFor  = time.Minute // so long it is good
+	// graphFor is the time that is shown of a service.
+	graphFor  = time.Hour
+	firstWait = time.Second
+	mostWait  = 30 * time.Second
+)
+
+// attempts are what is under way or has to wait, by what it is about.
+type attempts struct {
+	work sync.WaitGroup
+
+	mu   sync.Mutex
+	each map[string]*attempt
+}
+
+type attempt struct {
+	busy  bool
+	next  time.Time     // not before; of what is done: again then; zero: not by itself
+	pause time.Duration // after the last failure; 0: there was none
+	done  string        // what was done last
+}
+
+// due reports whether something has to be done now, and notes that it is.
+func (a *attempts) due(key, what string, urgent bool, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.each == nil {
+		a.each = map[string]*attempt{}
+	}
+	t := a.each[key]
+	if t == nil {
+		t = &attempt{}
+		a.each[key] = t
+	}
+	again := !t.next.IsZero() && !now.Before(t.next)
+	switch {
+	case t.busy, t.pause > 0 && !again:
+		return false
+	case again, urgent, t.done != what:
+		t.busy = true
+		return true
+	}
+	return false
+}
+
+// ended notes how it went: an error is followed by a pause that grows.
+func (a *attempts) ended(key, what string, again time.Duration, err error, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t := a.each[key]
+	t.busy, t.next = false, time.Time{}
+	if err != nil {
+		t.pause = min(max(2*t.pause, firstWait), mostWait)
+		t.next = now.Add(max(t.pause, again))
+		return
+	}
+	t.pause, t.done = 0, what
+	if again > 0 {
+		t.next = now.Add(again)
+	}
+}
+
+// tell brings every thread up to date, each by itself: one that Slack holds up holds up no other.
+func (s *shift) tell(ctx context.Context) {
+	var all attempts
+	defer all.work.Wait()
+	ticker := time.NewTicker(tellEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.news:
+		case <-ticker.C:
+		}
+		now := time.Now().UTC()
+		b := s.desk.read()
+		for _, t := range b.Threads {
+			c := s.m.caseOf(b, t)
+			c.News, c.Alone = news(c.Incidents, s.escalate, now), s.alone.Load()
+			what := shows(c)
+			if all.due(t.ID, what, len(c.News) > 0, now) {
+				all.work.Go(func() {
+					again, err := s.tellOne(ctx, c)
+					all.ended(t.ID, what, again, err, time.Now())
+				})
+			}
+		}
+	}
+}
+
+// shows is what a case's message depends on.
+func shows(c Case) string {
+	incidents := make([]Incident, len(c.Incidents))
+	for n, i := range c.Incidents {
+		i.Said = Said{}
+		incidents[n] = i
+	}
+	text, err := json.Marshal(struct {
+		Incidents []Incident
+		Alone     bool
+	}{incidents, c.Alone})
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// tellOne tells of one thread.
+func (s *shift) tellOne(ctx context.Context, c Case) (again time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
+	s.learn(ctx, &c)
+	m := c.Thread.Message
+	if c.Alone { // another replica may have told of it: it is looked for first
+		m.Posting = m.TS == ""
+		if len(c.News) > 0 && m.Reply == "" {
+			m.Reply = c.News[0].Key
+		}
+	}
+	again, err = s.m.Teller.Tell(ctx, c, m, func(m Message) error {
+		return s.desk.change(ctx, func(b *Book) error {
+			if t := b.Thread(c.Thread.ID); t != nil {
+				t.Message = m
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		if !errors.Is(err, context.Canceled) {
+			s.log.WarnContext(ctx, "an incident was not told", "incident", c.Thread.ID, "err", err)
+		}
+		return again, err
+	}
+	return again, s.desk.change(ctx, func(b *Book) error {
+		b.Told(c.Incidents, c.News, c.Now)
+		return nil
+	})
+}
+
+// learn adds to a case what its services say beside their incidents.
+func (s *shift) learn(ctx context.Context, c *Case) {
+	var asked sync.WaitGroup
+	var mu sync.Mutex
+	for target, about := range c.About {
+		sub := s.of(target)
+		if sub == nil {
+			continue
+		}
+		revision := ""
+		for _, i := range c.Incidents {
+			if i.Key.Target == target {
+				revision = i.Revision
+			}
+		}
+		asked.Go(func() {
+			s.explain(ctx, sub, revision, &about)
+			mu.Lock()
+			defer mu.Unlock()
+			c.About[target] = about
+		})
+	}
+	asked.Wait()
+}
+
+// explain fills in what is known of a service, without waiting for long.
+func (s *shift) explain(ctx context.Context, sub *subject, revision string, about *About) {
+	now := time.Now().UTC()
+	s.mu.Lock()
+	fresh := now.Sub(sub.posture.Seen) < aboutFor
+	s.mu.Unlock()
+	var both sync.WaitGroup
+	if !fresh {
+		both.Go(func() { s.askCloud(ctx, sub, aboutTime) })
+	}
+	both.Go(func() { about.Origin = s.origin(ctx, sub, revision) })
+	both.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	about.Standing = sub.posture.Last
+	about.Minutes = sub.watch.Minutes(now.Add(-graphFor), now)
+}
+
+// origin is the rollout that brought a revision; nil: none is known to.
+func (s *shift) origin(ctx context.Context, sub *subject, revision string) *Origin {
+	if revision == "" {
+		return nil
+	}
+	s.mu.Lock()
+	known, asked := sub.origins[revision]
+	s.mu.Unlock()
+	if asked {
+		return known
+	}
+	ctx, cancel := context.WithTimeout(ctx, aboutTime)
+	defer cancel()
+	origin, found, err := s.m.Rollouts.Origin(ctx, sub.Target, revision)
+	if err != nil {
+		s.log.DebugContext(ctx, "which rollout brought a revision is not known", "revision", revision, "err", err)
+		return nil
+	}
+	var of *Origin
+	if found {
+		of = &origin
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub.origins[revision] = of
+	return of
+}
