@@ -124,14 +124,14 @@ func passing(status int) bool {
 func wait(retryAfter string, now time.Time) time.Duration {
 	var d time.Duration
 	if seconds, err := strconv.ParseInt(retryAfter, 10, 64); err == nil {
-		d = time.Duration(min(seconds, int64(longestGap/time.Second))) * time.Second
+		d = time.Duration(min(max(seconds, 0), int64(longestGap/time.Second))) * time.Second
 	} else if at, err := http.ParseTime(retryAfter); err == nil {
 		d = at.Sub(now)
 	}
 	return min(max(d, 0), longestGap)
 }
 
-// quote is the beginning of what a server or a library said, on one line and without secretr.
+// quote is the beginning of what a server or a library said, on one line and without secrets.
 func (r receiver) quote(text string) string {
 	text = r.hide(strings.ToValidUTF8(text, "\uFFFD"))
 	text = strings.Join(strings.FieldsFunc(text, func(c rune) bool { return c == ' ' || !unicode.IsPrint(c) }), " ")
