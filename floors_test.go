@@ -17,7 +17,7 @@ import (
 var floors = map[string]int{
 	"verdict": 0, "plan": 0,
 	"rollout": 1, "incident": 1,
-	"state": 2, "gcp": 2, "probe": 2, "commands": 2, "chart": 2,
+	"state": 2, "gcp": 2, "probe": 2, "notify": 2, "commands": 2, "chart": 2,
 	"bot": 3,
 	"app": 4,
 	"":    5,

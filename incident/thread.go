@@ -17,7 +17,9 @@ type Thread struct {
 	Channel string            `json:"channel"` // as deploy.yaml names it
 	Opened  time.Time         `json:"opened"`
 	Message Message           `json:"message"`
-	Sent    map[string]Status `json:"sent,omitempty"` // what was told to whom beside the channel, by their name
+	Status  Status            `json:"status,omitempty"` // what all of its incidents amount to, as Date found it
+	Since   time.Time         `json:"since,omitzero"`   // since when
+	Sent    map[string]Status `json:"sent,omitempty"`   // what was told to whom beside the channel, by their name
 }
 
 // Message is what is posted of a Thread.
