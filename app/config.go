@@ -60,7 +60,28 @@ func Settings() []Setting {
 
 // FromEnv reads the settings and deploy.yaml (SLIPWAY_FILE, ./deploy.yaml by default). Its error
 // has a line for everything that is missing or wrong, all at once, and never a secret's value.
-func FromEnv(getenv func(string) string) (Config, error) { return fromEnv(getenv, Settings()) }
+func FromEnv(getenv func(string) string) (Config, error) {
+	c, err := fromEnv(getenv, Settings())
+	if c.File == nil {
+		return c, err
+	}
+	problems := []error{err}
+	for _, s := range secrets(c.File) {
+		if wrong := s.problem(getenv(s.Name)); wrong != nil {
+			problems = append(problems, fmt.Errorf("%s %w: %s", s.Name, wrong, s.Hint))
+		}
+	}
+	return c, errors.Join(problems...)
+}
+
+// secrets are what deploy.yaml needs to tell others of incidents.
+func secrets(file *plan.File) []Setting {
+	var list []Setting
+	for _, s := range file.Secrets() {
+		list = append(list, Setting{s.Env, "deploy.yaml names it as " + s.What, true, anything})
+	}
+	return list
+}
 
 func fromEnv(getenv func(string) string, settings []Setting) (Config, error) {
 	var problems []error

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -82,5 +83,28 @@ func TestFromEnvSaysAllAtOnce(t *testing.T) {
 				t.Errorf("a secret is in it: %s", err)
 			}
 		})
+	}
+}
+
+// A variable without which somebody could not be told of incidents is missed at the start, not at night.
+func TestFromEnvMissesWhatTellsOfIncidents(t *testing.T) {
+	raw, err := os.ReadFile("../deploy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(raw), "alerts: {error_rate: 5%, for: [backend]}", `alerts:
+      error_rate: 5%
+      notify: [{pagerduty: {routing_key: {env: PAGERDUTY_KEY}}}, {webhook: {url: "https://hooks.example.com/", secret: {env: HOOK_SECRET}}}]`, 1)
+	values := good()
+	values["SLIPWAY_FILE"], values["HOOK_SECRET"] = file(t, "deploy.yaml", text), "s3cret\n"
+	_, err = app.FromEnv(env(values))
+	want := "PAGERDUTY_KEY is not set: deploy.yaml names it as the routing key of PagerDuty for incidents of staging/backend\n" +
+		"HOOK_SECRET begins or ends with white space (a line break at the end of the secret?): deploy.yaml names it as what signs the webhook for incidents of staging/backend"
+	if err == nil || err.Error() != want {
+		t.Errorf("error is %v", err)
+	}
+	values["PAGERDUTY_KEY"], values["HOOK_SECRET"] = "key", "s3cret"
+	if _, err := app.FromEnv(env(values)); err != nil {
+		t.Errorf("with all of them: %v", err)
 	}
 }

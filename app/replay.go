@@ -17,11 +17,11 @@ import (
 
 type replayCmd struct {
 	Entries string       `arg:"" completes:"file" help:"The file of entries, as gcloud logging read --format=json writes it or with one entry a line; - is standard input."`
-	Limit   plan.Percent `help:"A service's error rate has to be below this. Without it: what alerts in --file says, else 5%." placeholder:"5%"`
-	SLO     plan.Percent `name:"slo" help:"The share of requests that has to succeed, as in 99.5%: look for slow leaks too." placeholder:"99.5%"`
-	Match   []string     `help:"A log line with this text is an incident when it first appears in a revision. May be given more than once." placeholder:"TEXT" sep:"none"`
+	Limit   plan.Percent `help:"A service's error rate has to be below this. Without it: what its alerts in --file say, else 5%." placeholder:"5%"`
+	SLO     plan.Percent `name:"slo" help:"The share of requests that has to succeed, as in 99.5%: look for slow leaks too. Before what --file says." placeholder:"99.5%"`
+	Match   []string     `help:"A log line with this text is an incident when it first appears in a revision. May be given more than once. In place of what --file says." placeholder:"TEXT" sep:"none"`
 	Env     string       `help:"The environment: which one of --file, or how to call it." placeholder:"NAME"`
-	File    string       `help:"Watch the services that the alerts of this deploy.yaml name, else all of the environment. Without it: each that has an entry." placeholder:"deploy.yaml"`
+	File    string       `help:"Watch the services that have alerts in this deploy.yaml, for what those say; if none has, all of the environment. Without it: each that has an entry." placeholder:"deploy.yaml"`
 	JSON    bool         `name:"json" help:"Print JSON."`
 }
 
@@ -32,7 +32,8 @@ func (replayCmd) Help() string {
 The entries may be in any order: they are sorted by when Cloud Logging received them. Requests are counted
 by resource.type="cloud_run_revision" log entries with an httpRequest, errors are those with a status of 500
 and above, and Slipway's own probes are left out. Containers of a revision that end with an error, or do not
-begin to listen, twice within five minutes are an incident too. Nobody acknowledges or silences anything.
+begin to listen, twice within five minutes are an incident too; of a service that has alerts in --file, if they
+say so with crash_on_start. Nobody acknowledges or silences anything.
 Times are in UTC. It takes about 1 KB of memory an entry.`,
 		exitOK, exitFailed, exitUsage)
 }
@@ -51,7 +52,7 @@ func (c replayCmd) Run(stdout io.Writer) error {
 		return fmt.Errorf("%s: nothing in it is a log entry: %s", c.Entries, strings.Join(malformed.First, "; "))
 	}
 	if c.File == "" {
-		subjects = incident.Subjects(entries, c.Env, c.rules(0))
+		subjects = incident.Subjects(entries, c.Env, c.rules(nil))
 	}
 	report, err := incident.Replay(entries, subjects)
 	if err != nil {
@@ -68,15 +69,22 @@ func (c replayCmd) Run(stdout io.Writer) error {
 // usualLimit is what a service is held to of which nothing else is said.
 const usualLimit plan.Percent = 0.05
 
-func (c replayCmd) rules(limit plan.Percent) incident.Rules {
-	return incident.Rules{
-		ErrorRate: cmp.Or(c.Limit, limit, usualLimit), SLO: c.SLO, LogMatches: c.Match, CrashOnStart: true,
+// rules are those of the command line over what deploy.yaml says, if it says anything.
+func (c replayCmd) rules(a *plan.Alerts) incident.Rules {
+	rules := incident.Rules{ErrorRate: usualLimit, CrashOnStart: true}
+	if a != nil {
+		rules = incident.RulesOf(*a)
 	}
+	rules.ErrorRate, rules.SLO = cmp.Or(c.Limit, rules.ErrorRate), cmp.Or(c.SLO, rules.SLO)
+	if len(c.Match) > 0 {
+		rules.LogMatches = c.Match
+	}
+	return rules
 }
 
 // subjects are the services of --file; none without it.
 func (c replayCmd) subjects() ([]incident.Subject, error) {
-	if _, err := incident.NewWatch(plan.Target{}, c.rules(0)); err != nil {
+	if _, err := incident.NewWatch(plan.Target{}, c.rules(nil)); err != nil {
 		return nil, err
 	}
 	if c.SLO >= 1 {
@@ -93,15 +101,12 @@ func (c replayCmd) subjects() ([]incident.Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := plan.Percent(0)
-	if env.Alerts != nil {
-		limit = env.Alerts.ErrorRate
-	}
+	unwatched := !slices.ContainsFunc(env.Services, func(s *plan.Service) bool { return env.AlertsOf(s.Name) != nil })
 	var list []incident.Subject
 	for _, s := range env.Services {
-		if env.Alerts == nil || slices.Contains(env.Alerts.For, s.Name) {
+		if alerts := env.AlertsOf(s.Name); alerts != nil || unwatched {
 			target := plan.Target{Environment: env.Name, Service: s.Name}
-			list = append(list, incident.Subject{Target: target, CloudRun: s.CloudRun, Location: s.Region, Rules: c.rules(limit)})
+			list = append(list, incident.Subject{Target: target, CloudRun: s.CloudRun, Location: s.Region, Rules: c.rules(alerts)})
 		}
 	}
 	for i := range list {

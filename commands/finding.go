@@ -47,8 +47,7 @@ func limit(file *plan.File, target plan.Target, lines []line) float64 {
 
 // limitOf is what a service's alarm is about, or else the strictest gate that it has to pass.
 func limitOf(file *plan.File, environment, service string) plan.Percent {
-	env := file.Environment(environment)
-	if a := env.Alerts; a != nil && slices.Contains(a.For, service) {
+	if a := file.Environment(environment).AlertsOf(service); a != nil && a.ErrorRate > 0 {
 		return a.ErrorRate
 	}
 	p, err := file.PlanFor(plan.Target{Environment: environment, Service: service})

@@ -68,6 +68,7 @@ func TestLimit(t *testing.T) {
 	}{
 		{"alarm", &plan.Alerts{ErrorRate: 0.02, For: []string{"backend"}}, []*plan.Step{gate("backend", 0.05)}, []string{"backend"}, 0.02},
 		{"another's alarm", &plan.Alerts{ErrorRate: 0.02, For: []string{"auth"}}, []*plan.Step{gate("backend", 0.05)}, []string{"backend"}, 0.05},
+		{"an alarm about something else", &plan.Alerts{CrashOnStart: true, For: []string{"backend"}}, []*plan.Step{gate("backend", 0.05)}, []string{"backend"}, 0.05},
 		{"the strictest gate", nil, []*plan.Step{gate("backend", 0.05), gate("backend", 0.03), gate("auth", 0.01)}, []string{"backend"}, 0.03},
 		{"none", nil, nil, []string{"backend"}, 0},
 		{"the same twice", nil, []*plan.Step{gate("backend", 0.05), gate("auth", 0.05)}, []string{"auth", "backend"}, 0.05},

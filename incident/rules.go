@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +46,16 @@ type Rules struct {
 	// Services is how many are watched beside it: all detectors together raise a false
 	// alarm once in 30 days on average. 0 is 1.
 	Services int `json:"services,omitempty"`
+}
+
+// RulesOf are what deploy.yaml says that entries of a service are watched for.
+func RulesOf(a plan.Alerts) Rules {
+	r := Rules{ErrorRate: a.ErrorRate, SLO: a.SLO, LogMatches: a.LogMatches, CrashOnStart: a.CrashOnStart}
+	if a.Latency != nil {
+		// Rounded, because 1 − 0.95 is not 0.05 in floating point.
+		r.Slow, r.SlowRate = a.Latency.Below.D(), plan.Percent(math.Round((1-float64(a.Latency.Percent))*1e6)/1e6)
+	}
+	return r
 }
 
 // judges makes what judges the rates. One that is off never sees a request.

@@ -6,23 +6,24 @@ import (
 )
 
 // Alerts says what a service is watched for while nobody deploys, and who is told. What is zero is off.
-// After loading an environment's are as they were written; AlertsOf has the defaults.
+// After loading an environment's are as they were written; AlertsOf has the defaults. A list of a service that is
+// empty and not nil takes the place of the environment's.
 type Alerts struct {
-	For []string `json:"for,omitempty"` // the services that are watched; of an environment only
+	For []string `json:"for,omitzero"` // the services that are watched; of an environment only
 
 	ErrorRate       Percent    `json:"error_rate,omitempty"`        // of 5xx responses that is too many
 	SLO             Percent    `json:"slo,omitempty"`               // share of requests that has to succeed, for slow leaks
 	Latency         *SlowShare `json:"latency,omitempty"`           // how fast requests have to be
-	LogMatches      []string   `json:"log_matches,omitempty"`       // patterns whose first appearance in a revision is an alarm
+	LogMatches      []string   `json:"log_matches,omitzero"`        // patterns whose first appearance in a revision is an alarm
 	CrashOnStart    bool       `json:"crash_on_start,omitempty"`    // containers that end with an error
 	NoReadyRevision bool       `json:"no_ready_revision,omitempty"` // Cloud Run has nothing that can serve
 	Pinned          Duration   `json:"pinned,omitempty"`            // for so long someone else than Slipway has kept the traffic on a revision
 
 	Source   Source      `json:"source,omitempty"`
 	Channel  string      `json:"channel,omitempty"` // where incidents are told; the service's if left out
-	Mention  []string    `json:"mention,omitempty"` // who is called when one begins; the service's owners if left out
+	Mention  []string    `json:"mention,omitzero"`  // who is called when one begins; the service's owners if left out
 	Escalate *Escalation `json:"escalate,omitempty"`
-	Notify   []Notify    `json:"notify,omitempty"` // who else is told, beside the channel
+	Notify   []Notify    `json:"notify,omitzero"` // who else is told, beside the channel
 }
 
 // SlowShare is "95% of requests under 800 ms".

@@ -16,6 +16,7 @@ type decoder struct {
 	anchors  map[string]ast.Node
 	errors   []Error
 	warnings []Error
+	hidden   map[int]bool // lines that no message shows, because there may be a secret in them
 	// at remembers where a value was read from: a pointer to the field → its node. What was filled in
 	// by default or could not be read is not in it.
 	at map[any]ast.Node
@@ -38,6 +39,7 @@ func newDecoder(name string, src []byte) *decoder {
 		at:       map[any]ast.Node{},
 		objects:  map[string][]field{},
 		overlays: map[*Step]*approvalOverlay{},
+		hidden:   map[int]bool{},
 	}
 }
 

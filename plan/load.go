@@ -48,9 +48,9 @@ func Load(name string, src []byte) (*File, error) {
 	d := newDecoder(name, src)
 	file := d.load(src)
 	if len(d.errors) > 0 {
-		return nil, Errors(sorted(d.errors))
+		return nil, Errors(sorted(d.withoutHidden(d.errors)))
 	}
-	file.Warnings = sorted(d.warnings)
+	file.Warnings = sorted(d.withoutHidden(d.warnings))
 	return file, nil
 }
 
@@ -258,15 +258,7 @@ func (d *decoder) service(name string, n ast.Node) *Service {
 		{"region", false, d.text(&s.Region)},
 		{"channel", false, d.text(&s.Channel)},
 		{"plan", false, d.text(&s.Plan)},
+		{"alerts", false, func(n ast.Node) { s.Alerts = d.alerts(n) }},
 	})
 	return s
-}
-
-func (d *decoder) alerts(n ast.Node) *Alerts {
-	a := &Alerts{}
-	d.object(n, "alerts", []field{
-		{"error_rate", true, d.unit(&a.ErrorRate)},
-		{"for", false, d.texts(&a.For, "services")},
-	})
-	return a
 }

@@ -130,6 +130,7 @@ func TestWarnings(t *testing.T) {
 		{"without evidence", "below: 5%, warm_up", "below: 5%, on_inconclusive: pass, warm_up", "this gate lets everything through"},
 		{"unused plan", "    watch: 30m", "  spare: {phases: [{name: a, steps: [{name: b, deploy: {service: backend}}, {name: c, traffic: {service: backend, percent: 100}}]}]}\n#", "no environment runs plan spare"},
 		{"a host that is not allowed", "post: \"${backend.candidate.url}/auth/login\"", "post: \"https://login.example.com/\"", "login.example.com is not among the hosts that staging may call"},
+		{"an alarm below the gate", "alerts: {error_rate: 5%", "alerts: {error_rate: 2%", "backend is an incident at 2%, and the gates of plan staging let through what is below 5%"},
 		{"gate at 0%", "{name: Shift 10%, traffic: {service: backend, percent: 10}}", "{name: Wait, wait: 1s}", "no traffic goes to the new backend yet"},
 	}
 	for _, test := range tests {

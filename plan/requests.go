@@ -131,7 +131,7 @@ func (d *decoder) variable(to *string) func(ast.Node) {
 			d.errorf(n, "Write the name of a variable only, as in E2E_TOKEN; its value stands in the bot's environment.",
 				"this cannot be the name of an environment variable")
 		case slices.Contains(ownVariables(), *to):
-			d.errorf(n, "Give the step a variable of its own.", "%s is the bot's own secret and is never passed on", *to)
+			d.errorf(n, "Take a variable of its own for this.", "%s is the bot's own secret and is never passed on", *to)
 		}
 	}
 }

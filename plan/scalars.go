@@ -116,6 +116,10 @@ func (d *decoder) number(to *float64) func(ast.Node) {
 			d.at[to] = n
 			*to = f
 		default:
+			if s, is := v.(*ast.StringNode); is && strings.HasSuffix(s.Value, "%") {
+				d.errorf(n, "Write it without the sign: "+strings.TrimSuffix(s.Value, "%")+".", "this should be a number, but it is text")
+				return
+			}
 			d.wrongType(n, v, "a number")
 		}
 	}

@@ -109,6 +109,10 @@ func (v *validator) place(region string, regionAt *string, channel string, chann
 	if at := v.at[regionAt]; at != nil && region != "" && !regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+$`).MatchString(region) {
 		v.errorf(at, "Write it as in us-central1; a zone such as us-central1-a is too much.", "%q is not a region", region)
 	}
+	v.channel(channel, channelAt)
+}
+
+func (v *validator) channel(channel string, channelAt *string) {
 	at := v.at[channelAt]
 	switch {
 	case at == nil || channel == "":
@@ -176,18 +180,6 @@ func (v *validator) image(s *Service) {
 	}
 	if s.Tag != "" && !regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`).MatchString(s.Tag) {
 		v.errorf(v.where(&s.Tag), "Tags have letters, digits, dots, dashes and _.", "%q cannot be a tag", s.Tag)
-	}
-}
-
-func (v *validator) alerts(e *Environment) {
-	if e.Alerts == nil {
-		return
-	}
-	v.limit(v.where(&e.Alerts.ErrorRate), e.Alerts.ErrorRate)
-	for i := range e.Alerts.For {
-		if name := &e.Alerts.For[i]; *name != "" && e.Service(*name) == nil {
-			v.errorf(v.where(name), "", "unknown service %s in %s%s", *name, e.Name, didYouMean(*name, e.serviceNames()))
-		}
 	}
 }
 
