@@ -234,7 +234,7 @@ func TestNewerSchemaIsLeftAlone(t *testing.T) {
 		b.start(t, "bbbbbb", auth)
 
 		_, err := b.Load(t.Context(), "aaaaaa")
-		if e, ok := errors.AsType[*SchemaError](err); !ok || e.Rollout != "aaaaaa" || e.Found != rollout.Schema+1 {
+		if e, ok := errors.AsType[*SchemaError](err); !ok || e.Record != "rollout aaaaaa" || e.Found != rollout.Schema+1 {
 			t.Errorf("load: %v", err)
 		}
 		list, err := b.Active(t.Context())
