@@ -34,10 +34,10 @@ func TestCreate(t *testing.T) {
 	})
 }
 
-// encoded is a snapshot's JSON: that is what has to survive, down to [] and large numbers.
-func encoded(t *testing.T, r rollout.Rollout) string {
+// encoded is the JSON of a snapshot or a book: that is what has to survive, down to [] and large numbers.
+func encoded(t *testing.T, document any) string {
 	t.Helper()
-	text, err := json.Marshal(r)
+	text, err := json.Marshal(document)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ local book, watch = KEYS[1], KEYS[2]
 local owner, schema, version, document, retention = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
 local stored = redis.call('HMGET', book, 'schema', 'version', 'replaced', 'book')
-if stored[1] and tonumber(stored[1]) > tonumber(schema) then
+if (tonumber(stored[1]) or 0) > tonumber(schema) then
   return {'newer', stored[1]}
 end
 if stored[3] == version and stored[4] == document then
