@@ -148,6 +148,7 @@ func TestBrokenServer(t *testing.T) {
 				r := b.start(t, "aaaaaa", backend)
 				l := b.claim(t, "one", "aaaaaa")
 				changed, events := next(r)
+				b.holds(t, "one", true)
 				b.fault(f)
 				for op, try := range map[string]func() error{
 					"create": func() error { _, err := b.Create(t.Context(), sample("bbbbbb", auth), nil); return err },
