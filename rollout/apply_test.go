@@ -54,6 +54,7 @@ type world struct {
 	t       *testing.T
 	outcome map[string]OutcomeState
 	now     time.Time
+	seen    func(Rollout) // is shown each state; nil: nobody looks
 }
 
 // drive does what the engine does, until the rollout ends or waits for a person.
@@ -114,6 +115,9 @@ func (w *world) apply(r Rollout, e Event) Rollout {
 	next, err := Apply(r, e)
 	if err != nil {
 		w.t.Fatalf("%s %s: %v", e.Kind, e.Step, err)
+	}
+	if w.seen != nil {
+		w.seen(next)
 	}
 	return next
 }

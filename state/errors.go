@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
-
-	"slipway/rollout"
 )
 
 // ErrStaleLock says that an unlock was about a lock that is not there any more; the error also is a
@@ -18,17 +16,21 @@ var ErrStaleLock = errors.New("the lock is another one by now")
 
 // SchemaError says that a newer version of Slipway wrote a record. It is left as it is.
 type SchemaError struct {
-	Rollout string
-	Found   int
+	Record string // what it is: "rollout abc234"
+	Found  int    // its schema
+	Known  int    // the newest that this version knows
 }
 
 func (e *SchemaError) Error() string {
-	return fmt.Sprintf("rollout %s was written by a newer version of Slipway (schema %d, this one knows %d); upgrade this replica",
-		e.Rollout, e.Found, rollout.Schema)
+	return fmt.Sprintf("%s was written by a newer version of Slipway (schema %d, this one knows %d); upgrade this replica",
+		e.Record, e.Found, e.Known)
 }
 
 // SafeReason is the same as a sentence, for whoever tells people.
-func (e *SchemaError) SafeReason() string { return "R" + e.Error()[1:] + "." }
+func (e *SchemaError) SafeReason() string {
+	text := e.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
 
 // Error is a failure of Redis. After it, a write may have happened or not; every write of Store can
 // be repeated as it was.

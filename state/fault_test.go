@@ -14,6 +14,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"slipway/incident"
 	"slipway/rollout"
 )
 
@@ -53,7 +54,7 @@ func (b *bench) losing(t *testing.T) (*Store, func()) {
 	t.Helper()
 	l := &lossy{dial: b.dial}
 	s := New(connect(t, l.Dial), b.o)
-	for _, script := range []*redis.Script{s.scripts.create, s.scripts.commit, s.scripts.accept, s.scripts.lock, s.scripts.done} {
+	for _, script := range []*redis.Script{s.scripts.create, s.scripts.commit, s.scripts.accept, s.scripts.lock, s.scripts.done, s.scripts.holdWatch, s.scripts.saveBook} {
 		if err := script.Load(t.Context(), b.client).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -147,6 +148,7 @@ func TestBrokenServer(t *testing.T) {
 				r := b.start(t, "aaaaaa", backend)
 				l := b.claim(t, "one", "aaaaaa")
 				changed, events := next(r)
+				b.holds(t, "one", true)
 				b.fault(f)
 				for op, try := range map[string]func() error{
 					"create": func() error { _, err := b.Create(t.Context(), sample("bbbbbb", auth), nil); return err },
@@ -156,6 +158,10 @@ func TestBrokenServer(t *testing.T) {
 					"accept": func() error { _, err := b.Accept(t.Context(), "a", []byte("a")); return err },
 					"lock":   func() error { _, err := b.Lock(t.Context(), personal(auth, oncall)); return err },
 					"renew":  func() error { _, err := b.Renew(t.Context(), l); return err },
+
+					"hold watch":   func() error { _, err := b.Incidents().Hold(t.Context(), acme, "one", b.unit); return err },
+					"save book":    func() error { _, err := b.Incidents().SaveBook(t.Context(), acme, "", incident.Book{}, 0); return err },
+					"save watches": func() error { return b.Incidents().SaveWatches(t.Context(), acme, "one", nil) },
 				} {
 					err := try()
 					e, ok := errors.AsType[*Error](err)

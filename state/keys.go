@@ -8,7 +8,8 @@ package state
 // leased (by the lease's end), the locks of an environment by place, the index of those keys, its
 // history, the line for its targets, the index of those, a hash for each turn in one and the outbox of
 // turns, the outbox of stale cards, the inbox, the last fence, the budgets that replicas share, and
-// the channel on which wakes are published.
+// the channel on which wakes are published. Per project of Google Cloud: who has the watch over it, a
+// hash with the book of its incidents, and what was counted.
 type keys string
 
 const slipway keys = "{slipway}:"
@@ -35,6 +36,10 @@ func (k keys) line(environment string) string { return string(k) + "line:" + env
 func (k keys) lines() string                  { return string(k) + "lines" }
 func (k keys) turns() string                  { return string(k) + "turns" }
 func (k keys) turn() string                   { return string(k) + "turn:" }
+
+func (k keys) watch(project string) string   { return string(k) + "watch:" + project }
+func (k keys) book(project string) string    { return string(k) + "book:" + project }
+func (k keys) watches(project string) string { return string(k) + "watches:" + project }
 
 func (k keys) budget(name string) string { return string(k) + "budget:" + name }
 

@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"slipway/incident"
 	"slipway/rollout"
 )
 
@@ -73,7 +75,10 @@ func TestFencesMakeTheLockLinearizable(t *testing.T) {
 	for name, fenced := range map[string]bool{"fenced": true, "unfenced": false} {
 		t.Run(name, func(t *testing.T) {
 			embedded().run(t, func(t *testing.T, b *bench) {
-				history := contend(t, b, &counterCell{fenced: fenced})
+				cell := &counterCell{fenced: fenced}
+				history := contend(func(person string, random *rand.Rand) increment {
+					return b.incrementUnderLock(t, cell, rollout.Actor{ID: person}, random)
+				})
 				if got := porcupine.CheckOperations(sequential(), history); got != fenced {
 					t.Errorf("%d operations are linearizable: %v, want %v", len(history), got, fenced)
 				}
@@ -82,9 +87,8 @@ func TestFencesMakeTheLockLinearizable(t *testing.T) {
 	}
 }
 
-// contend lets four people increment the cell six times each, and often be later than their lock.
-func contend(t *testing.T, b *bench, cell *counterCell) []porcupine.Operation {
-	t.Helper()
+// contend lets four people increment a value six times each, and often be later than their lock.
+func contend(once func(person string, random *rand.Rand) increment) []porcupine.Operation {
 	var (
 		clock   atomic.Int64
 		mu      sync.Mutex
@@ -96,7 +100,7 @@ func contend(t *testing.T, b *bench, cell *counterCell) []porcupine.Operation {
 			random := rand.New(rand.NewPCG(uint64(person), 1))
 			for range 6 {
 				call := clock.Add(1)
-				out := b.incrementUnderLock(t, cell, rollout.Actor{ID: "U" + string(rune('A'+person))}, random)
+				out := once("U"+string(rune('A'+person)), random)
 				op := porcupine.Operation{ClientId: person, Call: call, Output: out, Return: clock.Add(1)}
 				mu.Lock()
 				history = append(history, op)
@@ -137,5 +141,64 @@ func (b *bench) lockAtLast(t *testing.T, who rollout.Actor) rollout.Lock {
 			return l
 		}
 		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// The watch over a project runs out under replicas too. What one of them has counted is saved by whoever has it, and
+// by nobody else; the control saves without asking.
+func TestWatchMakesWhatWasCountedLinearizable(t *testing.T) {
+	for name, fenced := range map[string]bool{"fenced": true, "unfenced": false} {
+		t.Run(name, func(t *testing.T) {
+			embedded().run(t, func(t *testing.T, b *bench) {
+				history := contend(func(replica string, random *rand.Rand) increment {
+					return b.incrementWatches(t, replica, random, fenced)
+				})
+				if got := porcupine.CheckOperations(sequential(), history); got != fenced {
+					t.Errorf("%d operations are linearizable: %v, want %v", len(history), got, fenced)
+				}
+			})
+		})
+	}
+}
+
+func (b *bench) incrementWatches(t *testing.T, replica string, random *rand.Rand, fenced bool) increment {
+	t.Helper()
+	i := b.Incidents()
+	for held := false; !held; time.Sleep(100 * time.Millisecond) {
+		var err error
+		if held, err = i.Hold(t.Context(), acme, replica, time.Second); err != nil {
+			t.Error(err)
+			return increment{}
+		}
+	}
+	counted, err := i.Watches(t.Context(), acme)
+	if err != nil {
+		t.Error(err)
+	}
+	value, _ := strconv.Atoi(string(counted)) // nothing yet is 0
+	time.Sleep(time.Duration(random.IntN(1600)) * time.Millisecond)
+	more := strconv.Itoa(value + 1)
+	if !fenced {
+		b.storeWatches(t, more)
+	} else if err := i.SaveWatches(t.Context(), acme, replica, []byte(more)); errors.Is(err, incident.ErrFenced) {
+		return increment{}
+	} else if err != nil {
+		t.Error(err)
+	}
+	if err := i.Yield(t.Context(), acme, replica); err != nil {
+		t.Error(err)
+	}
+	return increment{done: true, value: value + 1}
+}
+
+// storeWatches saves what was counted as if there were no watch.
+func (b *bench) storeWatches(t *testing.T, counted string) {
+	t.Helper()
+	packed, err := pack([]byte(counted))
+	if err != nil {
+		t.Error(err)
+	}
+	if err := b.client.Set(t.Context(), slipway.watches(acme), packed, 0).Err(); err != nil {
+		t.Error(err)
 	}
 }

@@ -23,6 +23,8 @@ type scripts struct {
 	claimCard, saveCard       *redis.Script
 	hold, doubt               *redis.Script
 	spend, pauseBucket        *redis.Script
+	holdWatch, yieldWatch     *redis.Script
+	saveBook, saveWatches     *redis.Script
 }
 
 func newScripts() scripts {
@@ -37,6 +39,8 @@ func newScripts() scripts {
 		claimCard: script("claim_card"), saveCard: script("save_card"),
 		hold: script("hold"), doubt: script("doubt"),
 		spend: script("spend"), pauseBucket: script("pause"),
+		holdWatch: script("hold_watch"), yieldWatch: script("yield_watch"),
+		saveBook: script("save_book"), saveWatches: script("save_watches"),
 	}
 }
 

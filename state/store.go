@@ -1,6 +1,6 @@
 // Package state keeps what Slipway's replicas share in Redis: rollouts and their history, the leases
-// and locks on them, the inbox of what came from Slack, and the outbox of cards that have to be
-// posted. Every transition is one Lua script, so it happens whole or not at all, and Redis' clock is
+// and locks on them, the inbox of what came from Slack, the outbox of cards that have to be
+// posted, and the incidents of the services that are watched. Every transition is one Lua script, so it happens whole or not at all, and Redis' clock is
 // the only one that counts.
 package state
 
@@ -16,11 +16,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"slipway/incident"
 	"slipway/rollout"
 )
 
-// Store implements rollout.Store, rollout.Leases, rollout.Locks and rollout.Past, and the inbox and
-// outbox of the bot. It may be used by several goroutines. Each call has a deadline of its own; a failure of
+// Store implements rollout.Store, rollout.Leases, rollout.Locks, rollout.Past and incident.Rollouts, and
+// the inbox and outbox of the bot; Incidents is its incident.Store. It may be used by several goroutines. Each call has a deadline of its own; a failure of
 // Redis is an *Error.
 //
 // A lock's fence is given when the lock is granted, after the snapshot was encoded. It is kept
@@ -36,6 +37,8 @@ var (
 	_ rollout.Leases = (*Store)(nil)
 	_ rollout.Locks  = (*Store)(nil)
 	_ rollout.Past   = (*Store)(nil)
+
+	_ incident.Rollouts = (*Store)(nil)
 )
 
 // Options are the store's settings; a zero value means the default.
@@ -157,7 +160,7 @@ func decode(id, schema, fence, snapshot string) (rollout.Rollout, error) {
 		return rollout.Rollout{}, fmt.Errorf("rollout %s has schema %q: %w", id, schema, err)
 	}
 	if number > rollout.Schema {
-		return rollout.Rollout{}, &SchemaError{Rollout: id, Found: number}
+		return rollout.Rollout{}, &SchemaError{Record: "rollout " + id, Found: number, Known: rollout.Schema}
 	}
 	var r rollout.Rollout
 	if err := json.Unmarshal([]byte(snapshot), &r); err != nil {
@@ -274,7 +277,7 @@ func (s *Store) snapshots(ctx context.Context, op, set, order string, limit int)
 	for ; len(got) >= 4; got = got[4:] {
 		r, err := decode(got[0], got[1], got[2], got[3])
 		if newer, ok := errors.AsType[*SchemaError](err); ok {
-			s.o.Log.WarnContext(ctx, "rollout left out", "rollout", newer.Rollout, "err", newer)
+			s.o.Log.WarnContext(ctx, "rollout left out", "rollout", got[0], "err", newer)
 			continue
 		}
 		if err != nil {

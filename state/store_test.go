@@ -34,10 +34,10 @@ func TestCreate(t *testing.T) {
 	})
 }
 
-// encoded is a snapshot's JSON: that is what has to survive, down to [] and large numbers.
-func encoded(t *testing.T, r rollout.Rollout) string {
+// encoded is the JSON of a snapshot or a book: that is what has to survive, down to [] and large numbers.
+func encoded(t *testing.T, document any) string {
 	t.Helper()
-	text, err := json.Marshal(r)
+	text, err := json.Marshal(document)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestNewerSchemaIsLeftAlone(t *testing.T) {
 		b.start(t, "bbbbbb", auth)
 
 		_, err := b.Load(t.Context(), "aaaaaa")
-		if e, ok := errors.AsType[*SchemaError](err); !ok || e.Rollout != "aaaaaa" || e.Found != rollout.Schema+1 {
+		if e, ok := errors.AsType[*SchemaError](err); !ok || e.Record != "rollout aaaaaa" || e.Found != rollout.Schema+1 {
 			t.Errorf("load: %v", err)
 		}
 		list, err := b.Active(t.Context())

@@ -89,6 +89,11 @@ func TestCluster(t *testing.T) {
 		t.Errorf("took %q, %v, %v", id, ok, err)
 	}
 	b.unit = time.Minute
+	b.holds(t, "one", true)
+	b.wantBook(t, book("aaaaaa"), b.save(t, "one", book("aaaaaa"), 0))
+	b.saveWatches(t, "one", "1")
+	b.wantWatches(t, "1")
+	b.yields(t, "one")
 	b.joined(t, 1, staging, oncall)
 	b.commit(t, r, l.Fence, rollout.Over, time.Time{})
 	b.wantTurn(t, staging, oncall)
