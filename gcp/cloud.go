@@ -120,7 +120,8 @@ func (c *Cloud) connect(ctx context.Context, cfg Config) error {
 		return err
 	}
 	keep(c.executions.Close)
-	if c.logs, err = logging.NewClient(ctx, options(readLogs)...); err != nil {
+	lasting := option.WithGRPCDialOption(grpc.WithKeepaliveParams(alive()))
+	if c.logs, err = logging.NewClient(ctx, append(options(readLogs), lasting)...); err != nil {
 		return err
 	}
 	keep(c.logs.Close)
@@ -142,7 +143,7 @@ func (c *Cloud) options(cfg Config) (func(scopes ...string) []option.ClientOptio
 			return []option.ClientOption{option.WithScopes(scopes...)}
 		}, nil
 	}
-	dial := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+	dial := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithKeepaliveParams(alive())}
 	if cfg.Dial != nil {
 		dial = append(dial, grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
 			return cfg.Dial(ctx, "tcp", addr)

@@ -326,7 +326,7 @@ func (c *Cloud) whyNotReady(ctx context.Context, s rollout.Service, svc *runpb.S
 	if terminal := svc.GetTerminalCondition(); terminal != nil {
 		f.conditions = append(f.conditions, terminal)
 	}
-	if f.lines, err = c.tail(ctx, s.Project, revisionLines(s, name), tailLines); err != nil {
+	if f.lines, err = c.lastLines(ctx, s.Project, revisionLines(s, name), tailLines); err != nil {
 		c.log.WarnContext(ctx, "no log of the failed revision", "revision", name, "err", err)
 		f.noLog = problem(err)
 		if failure := asFailure(err); failure != nil {

@@ -158,7 +158,7 @@ func (a jobAction) Poll(ctx context.Context, t rollout.Task, handle string) (rol
 	if ago := time.Since(e.GetCompletionTime().AsTime()); ago >= 0 && ago < logPatience {
 		return rollout.Outcome{State: rollout.StillRunning, Note: "Failed; reading its log.", Again: pollPause}, nil
 	}
-	lines, err := a.tail(ctx, j.service.Project, j.lines(handle), tailLines)
+	lines, err := a.lastLines(ctx, j.service.Project, j.lines(handle), tailLines)
 	if err != nil {
 		a.log.WarnContext(ctx, "no log of the failed run", "run", short(handle), "err", err)
 	}

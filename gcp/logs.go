@@ -92,8 +92,8 @@ func (c *Cloud) list(ctx context.Context, project, filter, order string, limit i
 	return nil
 }
 
-// tail returns the last n lines of a log, oldest first.
-func (c *Cloud) tail(ctx context.Context, project, filter string, n int) ([]string, error) {
+// lastLines returns the last n lines of a log, oldest first.
+func (c *Cloud) lastLines(ctx context.Context, project, filter string, n int) ([]string, error) {
 	filter += " timestamp>=" + stamp(time.Now().Add(-tailAge))
 	var lines []string
 	err := c.list(ctx, project, filter, "timestamp desc", n, func(e *loggingpb.LogEntry) {

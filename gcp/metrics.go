@@ -1,10 +1,12 @@
 package gcp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"cloud.google.com/go/monitoring/apiv3/v2/monitoringpb"
@@ -38,39 +40,53 @@ const (
 func (c *Cloud) requestsFromMetrics(ctx context.Context, q rollout.Query) (rollout.Requests, error) {
 	now := time.Now().UTC()
 	r := rollout.Requests{Every: metricsEvery, Source: rollout.FromMetrics, Query: metricFilter(requestCount, q.Service, q.Revision)}
-	m := minutes{
-		from: roundUp(q.Since), until: now.Truncate(metricsEvery),
-		slots: map[int64]*rollout.Slot{}, latencies: map[int64][]*distribution.Distribution{},
-	}
-	if !m.from.Before(m.until) {
-		return r, nil
-	}
-	both, ctx := errgroup.WithContext(ctx)
-	both.Go(func() error { return c.series(ctx, q.Service.Project, r.Query, m, m.count) })
-	if q.Slow > 0 {
-		both.Go(func() error {
-			return c.series(ctx, q.Service.Project, metricFilter(requestLatencies, q.Service, q.Revision), m, m.time)
-		})
-	}
-	if err := both.Wait(); err != nil {
+	m, err := c.minutes(ctx, q.Service, q.Revision, q.Since, q.Slow, now)
+	if err != nil {
 		return rollout.Requests{}, err
 	}
-	r.Slots, r.Watermark = m.complete(now.Add(-metricsLag).Truncate(metricsEvery), q.Slow)
+	list, watermark := m.complete(now.Add(-metricsLag).Truncate(metricsEvery), q.Slow)
+	for _, one := range list {
+		r.Slots = append(r.Slots, one.Slot)
+	}
+	r.Watermark = watermark
 	return r, nil
 }
 
-// minutes are the requests that ended in [from, until), which are whole minutes, by the Unix time of the
-// minute's beginning.
+// minutes are the requests that ended in [from, until), which are whole minutes.
 type minutes struct {
 	from, until time.Time
-	slots       map[int64]*rollout.Slot
-	latencies   map[int64][]*distribution.Distribution
+	slots       map[minuteKey]*rollout.Slot
+	latencies   map[minuteKey][]*distribution.Distribution
 }
 
-func (m minutes) count(at int64, s *monitoringpb.TimeSeries, v *monitoringpb.TypedValue) {
+// minuteKey is a minute of a revision, by the Unix time at which it begins.
+type minuteKey struct {
+	at       int64
+	revision string
+}
+
+// minutes reads the requests of a revision, or of all of a service's if it is "", that ended since the first
+// whole minute at or after a time. With a limit, slow, it reads how long they took too.
+func (c *Cloud) minutes(ctx context.Context, s rollout.Service, revision string, since time.Time, slow time.Duration, now time.Time) (minutes, error) {
+	m := minutes{
+		from: roundUp(since), until: now.Truncate(metricsEvery),
+		slots: map[minuteKey]*rollout.Slot{}, latencies: map[minuteKey][]*distribution.Distribution{},
+	}
+	if !m.from.Before(m.until) {
+		return m, nil
+	}
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return c.series(ctx, s.Project, metricFilter(requestCount, s, revision), m, m.count) })
+	if slow > 0 {
+		both.Go(func() error { return c.series(ctx, s.Project, metricFilter(requestLatencies, s, revision), m, m.time) })
+	}
+	return m, both.Wait()
+}
+
+func (m minutes) count(at minuteKey, s *monitoringpb.TimeSeries, v *monitoringpb.TypedValue) {
 	slot := m.slots[at]
 	if slot == nil {
-		slot = &rollout.Slot{At: time.Unix(at, 0).UTC()}
+		slot = &rollout.Slot{At: time.Unix(at.at, 0).UTC()}
 		m.slots[at] = slot
 	}
 	slot.Requests += v.GetInt64Value()
@@ -79,13 +95,19 @@ func (m minutes) count(at int64, s *monitoringpb.TimeSeries, v *monitoringpb.Typ
 	}
 }
 
-func (m minutes) time(at int64, _ *monitoringpb.TimeSeries, v *monitoringpb.TypedValue) {
+func (m minutes) time(at minuteKey, _ *monitoringpb.TimeSeries, v *monitoringpb.TypedValue) {
 	m.latencies[at] = append(m.latencies[at], v.GetDistributionValue())
+}
+
+// revisionSlot is a slot with the revision that it is of.
+type revisionSlot struct {
+	revision string
+	rollout.Slot
 }
 
 // complete returns the slots that end by the time given, ascending, and until when points have arrived; a
 // younger minute that shows already proves that much for the time before.
-func (m minutes) complete(by time.Time, slow time.Duration) (list []rollout.Slot, watermark time.Time) {
+func (m minutes) complete(by time.Time, slow time.Duration) (list []revisionSlot, watermark time.Time) {
 	for at, slot := range m.slots {
 		end := slot.At.Add(metricsEvery)
 		if arrived := earlier(end, by); arrived.After(watermark) {
@@ -97,17 +119,19 @@ func (m minutes) complete(by time.Time, slow time.Duration) (list []rollout.Slot
 		if slow > 0 {
 			judgeLatencies(slot, m.latencies[at], slow)
 		}
-		list = append(list, *slot)
+		list = append(list, revisionSlot{at.revision, *slot})
 	}
-	slices.SortFunc(list, func(a, b rollout.Slot) int { return a.At.Compare(b.At) })
+	slices.SortFunc(list, func(a, b revisionSlot) int {
+		return cmp.Or(a.At.Compare(b.At), strings.Compare(a.revision, b.revision))
+	})
 	return list, watermark
 }
 
-// series hands the points of the window to each, by the Unix time at which their minute begins. A minute has
-// a point in each series: one for each status and route.
+// series hands the points of the window to each, by the minute that they are of. It has a point in each
+// series: one for each revision, status and route.
 func (c *Cloud) series(
 	ctx context.Context, project, filter string, m minutes,
-	each func(at int64, s *monitoringpb.TimeSeries, v *monitoringpb.TypedValue),
+	each func(at minuteKey, s *monitoringpb.TimeSeries, v *monitoringpb.TypedValue),
 ) error {
 	ctx, cancel := context.WithTimeout(ctx, listTime)
 	defer cancel()
@@ -126,9 +150,10 @@ func (c *Cloud) series(
 		if err != nil {
 			return explain(err, metricsSubject(project))
 		}
+		revision := s.GetResource().GetLabels()["revision_name"]
 		for _, p := range s.GetPoints() {
 			if at := p.GetInterval().GetEndTime().AsTime().Add(-metricsEvery); !at.Before(m.from) {
-				each(at.Unix(), s, p.GetValue())
+				each(minuteKey{at.Unix(), revision}, s, p.GetValue())
 			}
 		}
 	}
@@ -161,11 +186,15 @@ func slowOf(d *distribution.Distribution, limit float64) (slow, unclear int64) {
 	return slow, unclear
 }
 
-// metricFilter selects a metric of one revision (https://cloud.google.com/monitoring/api/v3/filters).
+// metricFilter selects a metric of one revision, or of all if it is ""
+// (https://cloud.google.com/monitoring/api/v3/filters).
 func metricFilter(metric string, s rollout.Service, revision string) string {
-	return fmt.Sprintf(`metric.type=%s AND resource.type="cloud_run_revision" AND resource.labels.service_name=%s`+
-		` AND resource.labels.location=%s AND resource.labels.revision_name=%s`,
-		quote(metric), quote(s.CloudRun), quote(s.Region), quote(revision))
+	filter := fmt.Sprintf(`metric.type=%s AND resource.type="cloud_run_revision" AND resource.labels.service_name=%s`+
+		` AND resource.labels.location=%s`, quote(metric), quote(s.CloudRun), quote(s.Region))
+	if revision != "" {
+		filter += " AND resource.labels.revision_name=" + quote(revision)
+	}
+	return filter
 }
 
 func roundUp(t time.Time) time.Time {

@@ -1,6 +1,9 @@
 package incident
 
 import (
+	"errors"
+	"fmt"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -18,6 +21,55 @@ type Entry struct {
 
 	Request *Request // nil in all logs but that of the requests
 	Text    string   // the message, plain or structured
+}
+
+const longestLatency = 1e6 * time.Second
+
+var errNoID = errors.New("it has no insertId")
+
+// Check says what keeps an entry from being counted; nil: nothing does. Times of another age cannot be
+// counted in nanoseconds.
+func (e *Entry) Check() error {
+	switch {
+	case e.ID == "":
+		return errNoID
+	case !ofThisAge(e.At):
+		return fmt.Errorf("its timestamp %s is not of this age", e.At.Format(time.RFC3339))
+	case !e.Received.IsZero() && !ofThisAge(e.Received):
+		return fmt.Errorf("its receiveTimestamp %s is not of this age", e.Received.Format(time.RFC3339))
+	case e.Request != nil && (e.Request.Latency < 0 || e.Request.Latency >= longestLatency):
+		return fmt.Errorf("its latency %s is none", e.Request.Latency)
+	}
+	return nil
+}
+
+func ofThisAge(at time.Time) bool { return at.Year() >= 2000 && at.Year() <= 2200 }
+
+// TextOf is an entry's message: the plain one, or else that of a structured payload, of which field returns the
+// text in a field, "" if there is none. A stack trace has a field of its own there
+// (https://cloud.google.com/error-reporting/docs/formatting-error-messages).
+func TextOf(plain string, field func(name string) string) string {
+	if plain != "" {
+		return plain
+	}
+	for _, name := range []string{"stack_trace", "exception", "message"} {
+		if text := field(name); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// LogOf is the log in projects/P/logs/run.googleapis.com%2Frequests.
+func LogOf(name string) string {
+	_, log, found := strings.Cut(name, "/logs/")
+	if !found {
+		return name
+	}
+	if plain, err := url.PathUnescape(log); err == nil {
+		return plain
+	}
+	return log
 }
 
 // Request is an HTTP request that was answered.

@@ -22,6 +22,7 @@ import (
 	"cloud.google.com/go/monitoring/apiv3/v2/monitoringpb"
 	"cloud.google.com/go/run/apiv2/runpb"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 )
 
 const tickEvery = 250 * time.Millisecond // how often simulated traffic is generated
@@ -104,6 +105,8 @@ func (c *Cloud) Server(opts ...grpc.ServerOption) *grpc.Server {
 	own := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(c.intercept), grpc.ChainStreamInterceptor(c.interceptStream),
 		grpc.UnknownServiceHandler(notFound), grpc.Creds(findable()),
+		// Google's servers let clients ask for a sign of life more often than gRPC does by itself.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	}
 	srv := grpc.NewServer(append(own, opts...)...)
 	runpb.RegisterServicesServer(srv, servicesServer{cloud: c})

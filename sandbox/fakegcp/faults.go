@@ -62,6 +62,9 @@ type Fault struct {
 	Share float64 `json:"share,omitempty"`
 	// Only says which entries a fault of "Log" is about; all of them, if left out.
 	Only string `json:"only,omitempty"`
+	// Open is for TailLogEntries alone: the fault meets the sessions that are open, at once and all of them, in
+	// place of the next calls.
+	Open bool `json:"open,omitempty"`
 	// RetryAfter, in seconds, goes with a 429 as google.rpc.RetryInfo.
 	RetryAfter float64 `json:"retry_after,omitempty"`
 
@@ -74,6 +77,7 @@ type Fault struct {
 const (
 	registryMethod = "Registry"
 	logMethod      = "Log"
+	tailMethod     = "TailLogEntries"
 	longestDelay   = time.Hour // of a drawn one
 )
 
@@ -101,7 +105,13 @@ func faultKinds() []struct {
 	}
 }
 
-// Fault queues a fault. Of several that fit a call, the oldest counts, and the oldest latency beside it.
+// endings are the kinds of faults by which a session can end, or fall silent.
+func endings() []string {
+	return []string{FaultError, FaultRateLimit, FaultTimeout, FaultDisconnect, FaultDrop, FaultHalfOpen}
+}
+
+// Fault queues a fault, or lets the sessions that are open meet it. Of several that fit a call, the oldest
+// counts, and the oldest latency beside it.
 func (c *Cloud) Fault(f Fault) error {
 	if err := f.check(); err != nil {
 		return err
@@ -111,6 +121,10 @@ func (c *Cloud) Fault(f Fault) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if f.Open {
+		c.meetTails(&f)
+		return nil
+	}
 	c.faults = append(c.faults, &f)
 	return nil
 }
@@ -140,6 +154,8 @@ func (f Fault) checkNumbers() error {
 		return fmt.Errorf("share %v is not within 0 to 1", f.Share)
 	case f.Only != "" && (f.Method != logMethod || !slices.Contains([]string{OnlyRequests, OnlyErrors, OnlySuccesses}, f.Only)):
 		return fmt.Errorf("only %q: want one of %s, %s, %s, with the method %s", f.Only, OnlyRequests, OnlyErrors, OnlySuccesses, logMethod)
+	case f.Open && (f.Method != tailMethod || !slices.Contains(endings(), f.Kind)):
+		return fmt.Errorf("open: want the method %s and one of %s", tailMethod, strings.Join(endings(), ", "))
 	case !slices.Contains([]string{"", Fixed, Uniform, Lognormal}, f.Distribution):
 		return fmt.Errorf("distribution %q: want one of %s, %s, %s", f.Distribution, Fixed, Uniform, Lognormal)
 	case !(f.From >= 0 && f.From <= max(f.Seconds, 0)), !(f.Sigma >= 0):

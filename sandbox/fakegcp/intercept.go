@@ -125,6 +125,14 @@ type carrying struct {
 
 func (s *carrying) Context() context.Context { return s.ctx }
 
+// endBy is how a stream under way ends that meets a fault, which the journal names.
+func (c *Cloud) endBy(ctx context.Context, f *Fault) error {
+	if call, ok := ctx.Value(callKey{}).(*Call); ok {
+		call.Fault = f.Kind
+	}
+	return c.refuse(ctx, f)
+}
+
 type callKey struct{}
 
 // asked notes in the journal what a stream asks for.

@@ -32,6 +32,7 @@ type tailSession struct {
 	waiting   releases
 	overRate  int32 // entries left out since the last response
 	unclaimed int32
+	met       chan *Fault // the one that ends it; of more than one the first counts
 }
 
 // TailLogEntries streams what is received from now on, and nothing from before. Entries are in order within a
@@ -89,7 +90,7 @@ func (c *Cloud) newTail(req *loggingpb.TailLogEntriesRequest, now time.Time) (*t
 	if len(c.tails) >= mostTails {
 		return nil, status.Errorf(codes.ResourceExhausted, "Too many open live tailing sessions: a project may have %d.", mostTails)
 	}
-	session := &tailSession{cloud: c, match: parsed.match, opened: now.UnixNano(), buffer: buffer}
+	session := &tailSession{cloud: c, match: parsed.match, opened: now.UnixNano(), buffer: buffer, met: make(chan *Fault, 1)}
 	for _, r := range c.logs.records[c.logs.from(now.UnixNano()-c.logs.maxLag):] {
 		session.offer(r) // some are written, and still under way
 	}
@@ -109,7 +110,17 @@ func (c *Cloud) closeTail(session *tailSession) {
 	delete(c.tails, session)
 }
 
-// run sends responses until the client, or the server, goes.
+// meetTails lets all open sessions meet a fault. The caller holds the lock.
+func (c *Cloud) meetTails(f *Fault) {
+	for session := range c.tails {
+		select {
+		case session.met <- f:
+		default:
+		}
+	}
+}
+
+// run sends responses until the client, or the server, goes, or a fault ends the session.
 func (t *tailSession) run(stream loggingpb.LoggingServiceV2_TailLogEntriesServer, hungUp <-chan struct{}) error {
 	ticker := time.NewTicker(tailEvery)
 	defer ticker.Stop()
@@ -118,6 +129,8 @@ func (t *tailSession) run(stream loggingpb.LoggingServiceV2_TailLogEntriesServer
 		case <-ticker.C:
 		case <-hungUp:
 			return ended(stream.Context())
+		case f := <-t.met:
+			return t.cloud.endBy(stream.Context(), f)
 		case <-t.cloud.done:
 			return shuttingDown()
 		}

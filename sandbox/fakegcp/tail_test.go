@@ -28,7 +28,9 @@ func (w *world) tail(req *loggingpb.TailLogEntriesRequest) *session {
 	stream, err := w.logs.TailLogEntries(ctx)
 	w.must(err)
 	req.ResourceNames = []string{"projects/" + project}
-	w.must(stream.Send(req))
+	if err := stream.Send(req); !errors.Is(err, io.EOF) { // which is one that has ended already; Recv says why
+		w.must(err)
+	}
 	return &session{w: w, stream: stream, close: cancel}
 }
 
@@ -214,4 +216,86 @@ func TestTailIsInTheJournal(t *testing.T) {
 			t.Errorf("journal %+v", calls)
 		}
 	})
+}
+
+// A fault of the sessions that are open ends all of them, and no later one; the next calls can be refused
+// beside it.
+func TestTailBreaksOff(t *testing.T) {
+	for _, tt := range []struct {
+		fault fakegcp.Fault
+		want  codes.Code
+	}{
+		{fakegcp.Fault{Kind: fakegcp.FaultError, Code: "INTERNAL"}, codes.Internal},
+		{fakegcp.Fault{Kind: fakegcp.FaultRateLimit}, codes.ResourceExhausted},
+		{fakegcp.Fault{Kind: fakegcp.FaultDrop}, codes.Unavailable},
+		{fakegcp.Fault{Kind: fakegcp.FaultDisconnect}, codes.Unavailable},
+	} {
+		t.Run(tt.fault.Kind, func(t *testing.T) {
+			inBubble(t, nil, func(t *testing.T, w *world) {
+				tt.fault.Method, tt.fault.Open = "TailLogEntries", true
+				w.must(w.cloud.Fault(tt.fault)) // of none
+				open := []*session{w.tail(&loggingpb.TailLogEntriesRequest{}), w.tail(&loggingpb.TailLogEntriesRequest{})}
+				for _, s := range open {
+					s.read(5 * time.Second)
+				}
+				w.must(w.cloud.Fault(tt.fault))
+				w.must(w.cloud.Fault(fakegcp.Fault{Method: "TailLogEntries", Kind: fakegcp.FaultError, Code: "PERMISSION_DENIED"}))
+				for _, s := range open {
+					if got := s.refused(); got != tt.want {
+						t.Errorf("a session ends with %v, want %v", got, tt.want)
+					}
+				}
+				if got := w.tail(&loggingpb.TailLogEntriesRequest{}).refused(); got != codes.PermissionDenied {
+					t.Errorf("the next call: %v", got)
+				}
+				again := w.tail(&loggingpb.TailLogEntriesRequest{})
+				if len(entriesOf(again.read(5*time.Second))) == 0 {
+					t.Error("a later session is silent")
+				}
+				again.close()
+				time.Sleep(time.Second)
+				met := 0
+				for _, call := range w.cloud.Journal() {
+					if call.Fault == tt.fault.Kind && call.Summary != call.Method {
+						met++
+					}
+				}
+				if met == 0 { // a connection that one session cuts ends the others
+					t.Error("the journal does not name the fault")
+				}
+			})
+		})
+	}
+}
+
+// A session can fall silent without an end: by the server's fault, or the connection's.
+func TestTailFallsSilent(t *testing.T) {
+	for _, kind := range []string{fakegcp.FaultTimeout, fakegcp.FaultHalfOpen} {
+		t.Run(kind, func(t *testing.T) {
+			inBubble(t, nil, func(t *testing.T, w *world) {
+				s := w.tail(&loggingpb.TailLogEntriesRequest{})
+				s.read(5 * time.Second)
+				w.must(w.cloud.Fault(fakegcp.Fault{Method: "TailLogEntries", Kind: kind, Open: true}))
+				time.AfterFunc(5*time.Minute, s.close)
+				began := time.Now()
+				if got := s.refused(); got != codes.Canceled || time.Since(began) < 5*time.Minute {
+					t.Errorf("%v after %v", got, time.Since(began))
+				}
+			})
+		})
+	}
+}
+
+func TestOpenFaultsRefused(t *testing.T) {
+	cloud := fakegcp.New(fakegcp.Config{Project: project})
+	defer cloud.Close()
+	for _, f := range []fakegcp.Fault{
+		{Method: "ListLogEntries", Kind: fakegcp.FaultError, Open: true}, {Kind: fakegcp.FaultError, Open: true},
+		{Method: "TailLogEntries", Kind: fakegcp.FaultLatency, Seconds: 1, Open: true},
+		{Method: "TailLogEntries", Kind: fakegcp.FaultAppliedButError, Open: true},
+	} {
+		if err := cloud.Fault(f); err == nil {
+			t.Errorf("%+v was taken", f)
+		}
+	}
 }
