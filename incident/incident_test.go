@@ -174,6 +174,9 @@ func TestHeadline(t *testing.T) {
 		{func(i *Incident) { i.Key.Kind, i.Evidence.Errors, i.Evidence.Requests = Latency, 123, 1000 }, noon(), "backend on staging: 12% slow requests since 12:02 (limit 5%)"},
 		{func(i *Incident) { i.Key.Kind, i.Match, i.Revision, i.Limit = LogMatches, "KeyError", "r2", 0 }, noon(), `backend on staging: "KeyError" 72 times in r2 since 12:02`},
 		{func(i *Incident) { i.Key.Kind, i.Evidence.Errors, i.Revision, i.Limit = CrashOnStart, 1, "r2", 0 }, noon(), "backend on staging: r2 crashed once since 12:02"},
+		{func(i *Incident) { i.Key.Kind, i.Limit = NoReadyRevision, 0 }, noon(), "backend on staging: no revision can serve since 12:02"},
+		{func(i *Incident) { i.Key.Kind, i.Revision, i.Limit = Pinned, "r2", 0 }, noon(), "backend on staging: pinned to r2 since 12:02"},
+		{func(i *Incident) { i.Key.Kind, i.Revision, i.Limit, i.Evidence.Since = Pinned, "r2", 0, time.Time{} }, noon(), "backend on staging: pinned to r2 since 12:00"},
 		{func(i *Incident) { i.Evidence.Errors, i.Evidence.Requests = 4, 10_000 }, noon(), "backend on staging: 0.04% errors since 12:02 (limit 5%)"},
 		{func(i *Incident) { i.Evidence.Errors, i.Evidence.Requests = 543, 10_000 }, noon(), "backend on staging: 5.4% errors since 12:02 (limit 5%)"},
 	}

@@ -100,20 +100,7 @@ func (i Incident) Say(what Saying, now time.Time) Incident {
 
 // Headline is the first line, fit for a lock screen, with times in now's zone: "backend
 // on staging: 72% errors since 14:02 (limit 5%)".
-func (i Incident) Headline(now time.Time) string {
-	when := "since " + clock(i.Evidence.Since, now)
-	prefix := ""
-	if i.State == Resolved {
-		prefix = "Resolved: "
-		if !i.Evidence.Until.IsZero() {
-			when = clock(i.Evidence.Since, now) + "–" + clock(i.Evidence.Until, now)
-		}
-	}
-	if i.State == Flapping {
-		prefix = "Flapping: "
-	}
-	return prefix + where(i.Key.Target) + ": " + i.what() + " " + when + i.limit()
-}
+func (i Incident) Headline(now time.Time) string { return i.headline().At(now) }
 
 // what is the fault in a few words.
 func (i Incident) what() string {
@@ -129,7 +116,7 @@ func (i Incident) what() string {
 	case NoReadyRevision:
 		return "no revision can serve"
 	case Pinned:
-		return "all traffic kept on " + i.Revision
+		return "pinned to " + i.Revision
 	}
 	return rounded(i.Evidence.Rate()) + " errors"
 }
