@@ -1,6 +1,6 @@
 // Package bot is the part of Slipway that talks to Slack, and the only importer of slack-go. What
 // people do comes in over Socket Mode, goes through the inbox to package commands, and is answered.
-// What rollouts do is rendered as one card each with a thread under it.
+// What rollouts do is rendered as one card each with a thread under it, and so are incidents.
 package bot
 
 import (
@@ -104,6 +104,7 @@ type Bot struct {
 	arrived   chan struct{} // wakes a worker
 	poster    *poster
 	caller    *caller
+	teller    *teller
 }
 
 // httpTimeout bounds every call of the Web API; slack-go's own client has no bound.
@@ -132,6 +133,7 @@ func New(cfg Config) (*Bot, error) {
 	b.speaker = &speaker{api: b.api, directory: b.directory, pictures: graphs, log: b.log}
 	b.poster = newPoster(cfg, b.api, b.directory, graphs)
 	b.caller = newCaller(cfg, b.api, b.directory)
+	b.teller = newTeller(cfg, b.api, b.directory, graphs)
 	return b, nil
 }
 

@@ -45,6 +45,9 @@ func readBack(text string) *commands.Back {
 
 // clickOf reads a button back. The error says what is wrong with it.
 func clickOf(actionID, value string) (commands.Click, error) {
+	if verb, ok := incidentVerb(actionID); ok {
+		return incidentClick(verb, value)
+	}
 	verb := rollout.Verb(actionID)
 	if !known(verb) {
 		return commands.Click{}, fmt.Errorf("unknown action %q", actionID)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -124,8 +125,8 @@ func (d *Directory) lookUp(ctx context.Context, handle string) (text mrkdwn, kno
 	return escape(handle), false, errors.Join(groupErr, err)
 }
 
-// names resolves handles for a card. sure is false if one of them could not be looked up now, and
-// may be later; it is then written as it is, which notifies nobody.
+// names resolves handles for a card. One that cannot be looked up now means what it meant last; sure is
+// false if that is not known either, and may be later: it is then written as it is, which notifies nobody.
 func (d *Directory) names(ctx context.Context, handles []string) (n Names, sure bool) {
 	n, sure = Names{}, true
 	for _, handle := range handles {
@@ -134,13 +135,26 @@ func (d *Directory) names(ctx context.Context, handles []string) (n Names, sure 
 		}
 		text, _, err := d.lookUp(ctx, handle)
 		if err != nil {
-			text = escape(handle)
+			var known bool
+			text, known = d.meant(handle)
 			_, limited := retryAfter(err)
-			sure = sure && !limited && !mayHaveHappened(err)
+			sure = sure && (known || !limited && !mayHaveHappened(err))
 		}
 		n[handle] = string(text)
 	}
 	return n, sure
+}
+
+// meant is the mention that a handle was when it could be looked up; known is false if it never could.
+func (d *Directory) meant(handle string) (text mrkdwn, known bool) {
+	name := strings.TrimPrefix(handle, "@")
+	if id, ok := d.groups.was(name); ok {
+		return mentionGroup(id), true
+	}
+	if id, ok := d.users.was(name); ok {
+		return mention(id, name), true
+	}
+	return escape(handle), false
 }
 
 // Channel returns the ID of a channel given by its name, with or without "#", or by its ID.
@@ -157,6 +171,19 @@ func (d *Directory) Channel(ctx context.Context, channel string) (string, error)
 		return "", fmt.Errorf("%w: #%s; create it, or invite the bot to it", errNoChannel, name)
 	}
 	return id, nil
+}
+
+// place is where to post to in a hurry: what Channel says, or said last, or else the name, which
+// chat.postMessage takes as well (docs.slack.dev/reference/methods/chat.postMessage#channels).
+func (d *Directory) place(ctx context.Context, channel string) (string, error) {
+	id, err := d.Channel(ctx, channel)
+	if err == nil || errors.Is(err, errNoChannel) {
+		return id, err
+	}
+	if id, ok := d.channels.was(strings.TrimPrefix(channel, "#")); ok {
+		return id, nil
+	}
+	return channel, nil
 }
 
 var errNoChannel = errors.New("no such channel that the bot can see")
@@ -256,8 +283,13 @@ func (d *Directory) listChannelsOf(ctx context.Context, types ...string) (map[st
 type memo struct {
 	turn chan struct{} // holds one token; a channel, so that waiting ends with the context
 	keep time.Duration
-	list map[string]string
-	at   time.Time
+	last atomic.Pointer[listing] // nil: none was fetched yet
+}
+
+// listing is a whole list, as it was at a time.
+type listing struct {
+	names map[string]string
+	at    time.Time
 }
 
 const missingFor = time.Minute
@@ -275,16 +307,27 @@ func (m *memo) get(ctx context.Context, name string, fetch func(context.Context)
 	case <-ctx.Done():
 		return "", false, ctx.Err()
 	}
-	age := time.Since(m.at)
-	value, ok := m.list[name]
-	if m.list != nil && (age < missingFor || ok && age < m.keep) {
-		return value, ok, nil
+	if last := m.last.Load(); last != nil {
+		age := time.Since(last.at)
+		if value, ok := last.names[name]; age < missingFor || ok && age < m.keep {
+			return value, ok, nil
+		}
 	}
 	list, err := fetch(ctx)
 	if err != nil {
 		return "", false, err
 	}
-	m.list, m.at = list, time.Now()
-	value, ok = list[name]
+	m.last.Store(&listing{list, time.Now()})
+	value, ok := list[name]
 	return value, ok, nil
+}
+
+// was is what a name meant when the list was fetched last, however long ago.
+func (m *memo) was(name string) (string, bool) {
+	last := m.last.Load()
+	if last == nil {
+		return "", false
+	}
+	value, ok := last.names[name]
+	return value, ok
 }

@@ -178,6 +178,9 @@ func parseClick(payload []byte, at time.Time) (Envelope, error) {
 		return Envelope{}, fmt.Errorf("block_actions with %d actions", len(p.Actions))
 	}
 	a := p.Actions[0] // a button that this version does not know is answered as well
+	if a.ActionID == actionLogs {
+		return Envelope{}, fmt.Errorf("%w: a page was opened", errIgnored)
+	}
 	if p.Channel.ID == "" {
 		p.Channel.ID = p.Container.ChannelID
 	}

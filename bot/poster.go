@@ -215,24 +215,8 @@ func (p *poster) adopt(ctx context.Context, card *state.Card, r rollout.Rollout)
 }
 
 // history reads what was posted in the channel since the rollout began.
-func (p *poster) history(ctx context.Context, card *state.Card, r rollout.Rollout) (all []slack.Message, err error) {
-	params := slack.GetConversationHistoryParameters{
-		ChannelID: card.Channel, Oldest: tsOf(r.Created.Add(-time.Minute)), Limit: 200, IncludeAllMetadata: true,
-	}
-	for {
-		var page *slack.GetConversationHistoryResponse
-		err := patiently(ctx, func(ctx context.Context) (err error) {
-			page, err = p.api.GetConversationHistoryContext(ctx, &params)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page.Messages...)
-		if params.Cursor = page.ResponseMetadata.Cursor; params.Cursor == "" {
-			return all, nil
-		}
-	}
+func (p *poster) history(ctx context.Context, card *state.Card, r rollout.Rollout) ([]slack.Message, error) {
+	return historyOf(ctx, p.api, card.Channel, r.Created)
 }
 
 // Metadata is what makes a message be found again (docs.slack.dev/messaging/message-metadata).

@@ -89,22 +89,6 @@ func (p *poster) note(ctx context.Context, card *state.Card, key, ts string) err
 }
 
 // thread reads the replies under the card.
-func (p *poster) thread(ctx context.Context, card *state.Card) (all []slack.Message, err error) {
-	params := slack.GetConversationRepliesParameters{
-		ChannelID: card.Channel, Timestamp: card.TS, Limit: 200, IncludeAllMetadata: true,
-	}
-	for {
-		var page []slack.Message
-		err := patiently(ctx, func(ctx context.Context) (err error) {
-			page, _, params.Cursor, err = p.api.GetConversationRepliesContext(ctx, &params)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if params.Cursor == "" {
-			return all, nil
-		}
-	}
+func (p *poster) thread(ctx context.Context, card *state.Card) ([]slack.Message, error) {
+	return threadOf(ctx, p.api, card.Channel, card.TS)
 }

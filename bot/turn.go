@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strconv"
 	"time"
@@ -158,26 +157,9 @@ func turnKey(turn state.Turn) messageKey {
 
 // find looks for a call that was posted by somebody who could not remember it.
 func (c *caller) find(ctx context.Context, turn state.Turn) (ts string, err error) {
-	params := slack.GetConversationHistoryParameters{
-		ChannelID: turn.Notice.Channel, Oldest: tsOf(turn.Lock.Since.Add(-time.Minute)), Limit: 200, IncludeAllMetadata: true,
+	all, err := historyOf(ctx, c.api, turn.Notice.Channel, turn.Lock.Since)
+	if err != nil {
+		return "", err
 	}
-	for {
-		var page *slack.GetConversationHistoryResponse
-		err := patiently(ctx, func(ctx context.Context) (err error) {
-			page, err = c.api.GetConversationHistoryContext(ctx, &params)
-			return err
-		})
-		if err != nil {
-			return "", err
-		}
-		if page == nil {
-			return "", errors.New("slack gave no history")
-		}
-		if ts := find(page.Messages, turnKey(turn)); ts != "" {
-			return ts, nil
-		}
-		if params.Cursor = page.ResponseMetadata.Cursor; params.Cursor == "" {
-			return "", nil
-		}
-	}
+	return find(all, turnKey(turn)), nil
 }

@@ -89,7 +89,7 @@ func together(of []Incident) Headline {
 	h := of[0].headline()
 	var also []string
 	for _, i := range of[1:] {
-		also = append(also, i.brief())
+		also = append(also, i.Brief())
 	}
 	if len(also) > 0 {
 		h.Rest += "; also: " + listed(also, mostListed)
@@ -143,7 +143,7 @@ func faults(of []Incident, targets []plan.Target, short bool) []string {
 		if !short {
 			name = where(t)
 		}
-		text := name + " " + i.brief()
+		text := name + " " + i.Brief()
 		errors[text] = i.Key.Kind == ErrorRate
 		list = append(list, text)
 	}
@@ -162,8 +162,8 @@ func listed(list []string, most int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
 }
 
-// brief is the fault where the service's name stands before it.
-func (i Incident) brief() string {
+// Brief is the fault where the service's name stands before it.
+func (i Incident) Brief() string {
 	switch i.Key.Kind {
 	case SlowLeak:
 		return "a slow leak"

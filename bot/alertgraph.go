@@ -1,0 +1,155 @@
+package bot
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"slipway/chart"
+	"slipway/incident"
+	"slipway/plan"
+	"slipway/rollout"
+)
+
+// mostDrawn is how many services a graph shows: of more, the lines could not be told apart.
+const mostDrawn = 4
+
+// alertGraph draws the last hour of what fails, by minutes, or by more of them where requests are few: the
+// share of requests that failed, or were slow, when it began, and when the rollout ended that brought it. alt
+// says the same in words. ok is false if too little was counted.
+func alertGraph(a *alert) (g chart.Graph, alt string, ok bool) {
+	if len(a.of) == 0 || a.of[0].Key.Kind == incident.Pinned {
+		return g, "", false
+	}
+	slow := a.of[0].Key.Kind == incident.Latency
+	var slice time.Duration
+	for n, t := range a.targets[:min(len(a.targets), mostDrawn)] {
+		l := minutesOf(a.About[t].Minutes, slow)
+		if len(l.Points) < 2 {
+			continue
+		}
+		l.Name, l.Kind = t.Service, chart.Other
+		if n == 0 {
+			l.Kind = chart.New
+		}
+		slice = max(slice, l.slice)
+		g.Series = append(g.Series, l.Series)
+	}
+	if len(g.Series) == 0 {
+		return g, "", false
+	}
+	what, share := "failed requests (5xx)", "Errors"
+	if slow {
+		what, share = "slow requests", "Slow requests"
+	}
+	g.Title = plain(a.headline.At(a.Now.UTC()), mostTitle)
+	g.Subtitle = fmt.Sprintf("%s, by %s, UTC", what, rollout.Period(slice))
+	g.Limit = a.limit()
+	g.Marks = a.marks(g)
+	return g, a.graphAlt(share, g), true
+}
+
+// minutesOf are a service's minutes as points that hold enough requests.
+func minutesOf(minutes []incident.Minute, slow bool) line {
+	var l line
+	if len(minutes) == 0 {
+		return l
+	}
+	points := make([]rollout.Point, len(minutes))
+	for n, m := range minutes {
+		points[n] = rollout.Point{At: m.At, Requests: m.Requests, Errors: m.Errors}
+		if slow {
+			points[n].Errors = m.Slow
+		}
+	}
+	first, last := minutes[0].At, minutes[len(minutes)-1].At
+	l.add(points, window{first, time.Minute, int64(last.Sub(first)/time.Minute) + 1})
+	return l
+}
+
+// limit is the one of the gravest fault, if all that is drawn have the same.
+func (a *alert) limit() float64 {
+	limit := a.of[0].Limit
+	for _, t := range a.targets[:min(len(a.targets), mostDrawn)] {
+		if a.in(t)[0].Limit != limit {
+			return 0
+		}
+	}
+	return float64(limit)
+}
+
+// marks are those moments that the picture's time holds: one outside would squeeze the rest.
+func (a *alert) marks(g chart.Graph) []chart.Mark {
+	from, to := extent(g)
+	var marks []chart.Mark
+	mark := func(at time.Time, label string) {
+		if !at.Before(from) && !at.After(to) {
+			marks = append(marks, chart.Mark{At: at, Label: label})
+		}
+	}
+	t := a.targets[0]
+	if o := a.About[t].Origin; o != nil && len(a.targets) == 1 {
+		label := a.short(t, a.failing(t)) + " in service"
+		if !o.Ended {
+			label = "rollout of " + a.short(t, a.failing(t))
+		}
+		mark(o.At, label)
+	}
+	mark(a.headline.Since, "began")
+	if a.over() {
+		mark(a.headline.Until, "ended")
+	}
+	return marks
+}
+
+// short is a revision's name without its service's.
+func (a *alert) short(t plan.Target, revision string) string {
+	return shortRevision(rollout.Service{CloudRun: a.About[t].Service.CloudRun}, rollout.Revision{Name: revision})
+}
+
+// extent is the time that a graph's points span.
+func extent(g chart.Graph) (from, to time.Time) {
+	for _, s := range g.Series {
+		first, last := s.Points[0].At, s.Points[len(s.Points)-1].At
+		if from.IsZero() || first.Before(from) {
+			from = first
+		}
+		to = latestOf(to, last)
+	}
+	return from, to
+}
+
+// graphAlt says what a graph shows to those who do not see it.
+func (a *alert) graphAlt(share string, g chart.Graph) string {
+	text := fmt.Sprintf("%s of %s over time%s. %s.", share, strings.Join(linesOf(g), ", "), seen(g), a.headline.At(a.Now.UTC()))
+	for n, t := range a.targets[:min(len(a.targets), mostDrawn)] {
+		i := a.in(t)[0]
+		said := fmt.Sprintf(" %s of %s requests %s%s.", rollout.Count(i.Evidence.Errors), rollout.Count(i.Evidence.Requests), failing(i, a.alerts(i)), worst(i.Evidence))
+		if i.Evidence.Requests > 0 && (n == 0 || len(a.targets) <= mostDrawn) {
+			text += said
+		}
+	}
+	return plain(text+" "+a.verdict(), maxAlt)
+}
+
+func linesOf(g chart.Graph) []string {
+	var list []string
+	for _, s := range g.Series {
+		list = append(list, s.Name)
+	}
+	return slices.Compact(list)
+}
+
+// verdict is how the whole stands, in a word.
+func (a *alert) verdict() string {
+	switch {
+	case a.over():
+		return "It is over."
+	case a.some(incident.Firing, incident.Flapping):
+		return "It goes on."
+	case a.some(incident.Acknowledged):
+		return "It goes on, and somebody has it."
+	}
+	return "It is silenced."
+}

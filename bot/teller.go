@@ -1,0 +1,364 @@
+package bot
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"slipway/incident"
+)
+
+const (
+	// editEvery is how often an incident's message may change.
+	editEvery = 10 * time.Second
+	// lookUpTime is how long a message may wait for who is to be mentioned, and for where it belongs.
+	lookUpTime = time.Second
+	// patience is how long news wait until those whom they call can be mentioned properly.
+	patience = time.Minute
+)
+
+// teller tells of incidents: one message each, which changes, and its thread. Any number of goroutines may use
+// it, each for threads of its own.
+type teller struct {
+	api       *slack.Client
+	directory *Directory
+	budgets   Budgets
+	pictures  *pictures
+	log       *slog.Logger
+	site      string
+
+	mu       sync.Mutex
+	unsure   time.Time            // since when somebody cannot be looked up; zero: everybody can
+	pauses   map[string]time.Time // until when Slack has asked not to be called, by what was called
+	drawings map[string]drawing   // by thread: graphs on their way to Slack
+}
+
+func newTeller(cfg Config, api *slack.Client, d *Directory, graphs *pictures) *teller {
+	site := "https://slack.com"
+	if cfg.APIURL != "" {
+		site = strings.TrimSuffix(strings.TrimSuffix(cfg.APIURL, "/"), "/api")
+	}
+	return &teller{
+		api: api, directory: d, budgets: cfg.Budgets, pictures: graphs, log: cfg.Log, site: site,
+		pauses: map[string]time.Time{}, drawings: map[string]drawing{},
+	}
+}
+
+var _ incident.Teller = (*Bot)(nil)
+
+// Tell implements incident.Teller. It needs no Run.
+func (b *Bot) Tell(ctx context.Context, c incident.Case, m incident.Message, keep func(incident.Message) error) (again time.Duration, err error) {
+	if len(c.Incidents) == 0 {
+		return 0, nil
+	}
+	t := &telling{teller: b.teller, c: c, m: m, store: keep}
+	again, err = t.tell(ctx)
+	if err != nil {
+		again = cmp.Or(pauseAfter(err), failPause)
+	}
+	return again, err
+}
+
+// telling is one call of Tell.
+type telling struct {
+	*teller
+	c     incident.Case
+	m     incident.Message // what is posted by now
+	store func(incident.Message) error
+	place string // the channel's ID, or its name if the ID could not be had in time
+	names Names
+	sure  bool // everybody to be mentioned could be looked up
+	done  bool // something was posted or edited
+}
+
+// tell posts the message or edits it, then replies, and when nothing else was to be done, takes the next step
+// to the graph.
+func (t *telling) tell(ctx context.Context) (again time.Duration, err error) {
+	if err := t.lookUp(ctx); err != nil {
+		return 0, err
+	}
+	if t.m.TS == "" {
+		if err := t.first(ctx); err != nil {
+			return 0, err
+		}
+	}
+	again, err = t.edit(ctx)
+	if err != nil && mayHaveHappened(err) { // Slack is away: a reply would only wait as long
+		return 0, err
+	}
+	if err := errors.Join(err, t.news(ctx)); err != nil {
+		return 0, err
+	}
+	if t.done {
+		return t.illustrateNext(again), nil
+	}
+	return t.illustrate(ctx, again)
+}
+
+// news tells the news, and says so if they have to wait.
+func (t *telling) news(ctx context.Context) error {
+	err := t.reply(ctx)
+	if codeOf(err) == "cannot_reply_to_message" {
+		if err = t.anew(ctx); err == nil {
+			err = t.reply(ctx)
+		}
+	}
+	if err == nil && !t.sure && len(t.untold()) > 0 {
+		return errNobodyCalled
+	}
+	return err
+}
+
+var errNobodyCalled = errors.New("those who have to be mentioned cannot be looked up now")
+
+// lookUp finds where the message belongs, and who is to be mentioned. It does not take long: a message that is
+// late is worse than one that names somebody without calling them.
+func (t *telling) lookUp(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
+	defer cancel()
+	if t.place, err = t.directory.place(ctx, t.c.Thread.Channel); err != nil {
+		return err
+	}
+	var handles []string
+	for _, about := range t.c.About {
+		handles = append(handles, about.Service.Alerts.Mention...)
+		if e := about.Service.Alerts.Escalate; e != nil {
+			handles = append(handles, e.To...)
+		}
+	}
+	t.names, t.sure = t.directory.names(ctx, handles)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.sure:
+		t.unsure = time.Time{}
+	case t.unsure.IsZero():
+		t.unsure = time.Now()
+	case time.Since(t.unsure) >= patience:
+		t.sure = true // as sure as it gets
+	}
+	return nil
+}
+
+// keep stores what is posted by now.
+func (t *telling) keep() error { return t.store(t.m) }
+
+// first posts the message. That it is about to be posted is kept before, so that after a crash it is looked
+// for and not posted twice.
+func (t *telling) first(ctx context.Context) error {
+	if t.m.Posting {
+		if err := t.adopt(ctx); err != nil || t.m.TS != "" {
+			return err
+		}
+	}
+	t.m.Posting, t.m.Channel = true, t.place
+	if err := t.keep(); err != nil {
+		return err
+	}
+	err := t.rendered(func(options []slack.MsgOption) (err error) {
+		t.m.Channel, t.m.TS, err = t.post(ctx, t.place, options)
+		return err
+	})
+	if err != nil {
+		if t.m.Posting = mayHaveHappened(err); !t.m.Posting {
+			err = errors.Join(err, t.keep())
+		}
+		return err
+	}
+	t.done = true
+	t.posted(time.Now(), t.sure)
+	t.log.Info("an incident was posted", "incident", t.c.Thread.ID, "channel", t.m.Channel)
+	return t.keep()
+}
+
+// post posts, unless Slack has asked for a pause.
+func (t *telling) post(ctx context.Context, channel string, options []slack.MsgOption) (where, ts string, err error) {
+	err = t.call(ctx, "post to "+channel, func(ctx context.Context) error {
+		where, ts, err = t.api.PostMessageContext(ctx, channel, options...)
+		return err
+	})
+	if err != nil {
+		return channel, "", err
+	}
+	return where, ts, nil
+}
+
+// call makes a call, and none of its kind as long as Slack has asked for.
+func (t *telling) call(ctx context.Context, kind string, make func(context.Context) error) error {
+	t.mu.Lock()
+	rest := time.Until(t.pauses[kind])
+	t.mu.Unlock()
+	if rest > 0 {
+		return &slack.RateLimitedError{RetryAfter: rest}
+	}
+	ctx, cancel := context.WithTimeout(ctx, httpTimeout)
+	defer cancel()
+	err := make(ctx)
+	if after, limited := retryAfter(err); limited {
+		t.mu.Lock()
+		t.pauses[kind] = time.Now().Add(after)
+		t.mu.Unlock()
+	}
+	return err
+}
+
+// posted notes that the message is there. It is what the news of a fault's beginning say, if it called
+// whoever they call.
+func (t *telling) posted(at time.Time, called bool) {
+	t.m.Posting, t.m.Edited = false, at
+	t.m.Link = linkTo(t.site, t.m.Channel, t.m.TS)
+	for _, n := range t.untold() {
+		if !called || n.Saying != incident.SayFiring {
+			return
+		}
+		t.m.Told = n.Key
+	}
+}
+
+// adopt looks for a message that was posted by somebody who could not remember it.
+func (t *telling) adopt(ctx context.Context) error {
+	channel, err := t.directory.Channel(ctx, t.c.Thread.Channel)
+	if err != nil {
+		return err
+	}
+	all, err := historyOf(ctx, t.api, channel, t.c.Thread.Opened)
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		if m.Metadata.EventType != incidentType || m.Metadata.EventPayload["incident"] != t.c.Thread.ID || m.Metadata.EventPayload["keys"] != nil {
+			continue
+		}
+		t.m.Channel, t.m.TS, t.m.Shown = channel, m.Timestamp, "" // what it shows is unknown, so it is edited next
+		t.posted(timeOfTS(m.Timestamp), true)
+		t.log.Info("an incident's message was found again", "incident", t.c.Thread.ID, "channel", channel)
+		return t.keep()
+	}
+	return nil
+}
+
+// anew posts a message in the place of one that is gone.
+func (t *telling) anew(ctx context.Context) error {
+	t.log.Warn("an incident's message is gone; posting it anew", "incident", t.c.Thread.ID)
+	t.m.TS, t.m.Posting, t.m.Reply = "", false, ""
+	return t.first(ctx)
+}
+
+// timeOfTS is when a message was posted.
+func timeOfTS(ts string) time.Time {
+	seconds, err := strconv.ParseFloat(ts, 64)
+	if err != nil {
+		return time.Now()
+	}
+	return time.UnixMicro(int64(seconds * 1e6))
+}
+
+// incidentType is the type of the metadata by which messages about incidents are found: of the message
+// itself, and of replies with the keys of the news that they tell.
+const incidentType = "slipway_incident"
+
+func incidentKey(thread string, keys []string) slack.MsgOption {
+	payload := map[string]any{"incident": thread}
+	if len(keys) > 0 {
+		payload["keys"] = keys
+	}
+	return slack.MsgOptionMetadata(slack.SlackMetadata{EventType: incidentType, EventPayload: payload})
+}
+
+// rendered sends the message. If Slack does not take it, it goes out without the graph, and then without
+// blocks: what has to be known stands in the text.
+func (t *telling) rendered(send func([]slack.MsgOption) error) error {
+	for plainly := false; ; {
+		m := t.message()
+		options := []slack.MsgOption{
+			slack.MsgOptionText(m.Text, false), incidentKey(t.c.Thread.ID, nil),
+			slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(),
+		}
+		if !plainly {
+			options = append(options, slack.MsgOptionBlocks(m.Blocks...))
+		}
+		err := send(options)
+		switch {
+		case err == nil:
+			t.m.Shown = digestOf(m)
+			return nil
+		case !refusedBlocks(err) || plainly:
+			return err
+		case t.m.Graph != "":
+			t.log.Warn("slack does not take an incident's graph", "incident", t.c.Thread.ID, "reason", details(err))
+			t.m.Graph = ""
+		default:
+			t.log.Error("slack does not take an incident's blocks; sending its text alone", "incident", t.c.Thread.ID, "reason", details(err))
+			plainly = true
+		}
+	}
+}
+
+func (t *telling) message() Message {
+	return Alert(t.c, t.names, AlertLook{Graph: t.m.Graph, Site: t.site})
+}
+
+// edit brings the message up to date, unless it or the workspace has to rest first; again is how long then.
+// That an edit was begun is kept as well as its end: whoever comes next must not be quicker with another.
+func (t *telling) edit(ctx context.Context) (again time.Duration, err error) {
+	if digestOf(t.message()) == t.m.Shown {
+		return 0, nil
+	}
+	if again := t.rest(ctx); again > 0 {
+		return again, nil
+	}
+	t.m.Edited = time.Now()
+	if err := t.keep(); err != nil {
+		return 0, err
+	}
+	err = t.rendered(func(options []slack.MsgOption) error {
+		return t.call(ctx, "update", func(ctx context.Context) error {
+			_, _, _, err := t.api.UpdateMessageContext(ctx, t.m.Channel, t.m.TS, options...)
+			return err
+		})
+	})
+	switch code := codeOf(err); {
+	case err == nil:
+		t.done = true
+		return 0, t.keep()
+	case code == "message_not_found" || code == "cant_update_message" || code == "edit_window_closed":
+		return 0, t.anew(ctx)
+	}
+	if after, limited := retryAfter(err); limited {
+		t.pause(ctx, after)
+		return max(after, editEvery), nil
+	}
+	return 0, err
+}
+
+// rest is how long the message has to wait for its next edit; 0: it may be made now, and is counted. Incidents
+// leave nothing for progress. While the count is away they go on at their own pace.
+func (t *telling) rest(ctx context.Context) time.Duration {
+	if rest := min(editEvery, editEvery-time.Since(t.m.Edited)); rest > 0 {
+		return rest
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	rest, err := t.budgets.Spend(ctx, updates(), 0)
+	if err != nil {
+		t.log.Warn("an incident's message is changed uncounted", "incident", t.c.Thread.ID, "err", err)
+		return 0
+	}
+	return rest
+}
+
+// pause keeps every replica from updating for as long as Slack has asked for.
+func (t *telling) pause(ctx context.Context, after time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	if err := t.budgets.Pause(ctx, updates(), after); err != nil {
+		t.log.Warn("the others do not know that slack asked for a pause", "err", err)
+	}
+}
