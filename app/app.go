@@ -18,6 +18,8 @@ import (
 	"slipway/bot"
 	"slipway/commands"
 	"slipway/gcp"
+	"slipway/incident"
+	"slipway/notify"
 	"slipway/plan"
 	"slipway/probe"
 	"slipway/rollout"
@@ -26,9 +28,10 @@ import (
 
 // App is one replica.
 type App struct {
-	bot    *bot.Bot
-	engine *rollout.Engine
-	log    *slog.Logger
+	bot     *bot.Bot
+	engine  *rollout.Engine
+	monitor *incident.Monitor
+	log     *slog.Logger
 	cleanups
 }
 
@@ -80,10 +83,18 @@ func (a *App) wire(ctx context.Context, c Config) error {
 		Store: store, Leases: store, Locks: store, Past: store, Inspector: cloud, Actions: actions, Requests: cloud,
 		Observer: observer, Owner: c.Owner, Log: c.Log,
 	})
+	teller := &relay{}
+	a.monitor, err = incident.NewMonitor(incident.Config{
+		Services: watched(c.File), Logs: cloud, Metrics: cloud, Cloud: cloud, Rollouts: store, Store: store.Incidents(),
+		Teller: teller, Notifier: notify.New(notify.Config{HTTP: web, Getenv: c.Getenv, Log: c.Log}), Owner: c.Owner, Log: c.Log,
+	})
+	if err != nil {
+		return err
+	}
 	directory := &relay{}
 	handler := commands.New(commands.Config{
 		File: func() *plan.File { return c.File }, Engine: a.engine, Directory: directory,
-		Locker: store, Queue: store, Past: store, Traffic: cloud, Rescuer: cloud, Log: c.Log,
+		Locker: store, Queue: store, Past: store, Traffic: cloud, Rescuer: cloud, Incidents: a.monitor, Log: c.Log,
 	})
 	a.bot, err = bot.New(bot.Config{
 		AppToken: c.SlackAppToken, BotToken: c.SlackBotToken, APIURL: c.SlackAPIURL,
@@ -93,7 +104,7 @@ func (a *App) wire(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	observer.bot, directory.bot = a.bot, a.bot
+	observer.bot, directory.bot, teller.bot = a.bot, a.bot, a.bot
 	return a.bot.Check(ctx)
 }
 
@@ -103,6 +114,11 @@ type relay struct{ bot *bot.Bot }
 
 // Changed implements rollout.Observer.
 func (r *relay) Changed(changed rollout.Rollout) { r.bot.Changed(changed) }
+
+// Tell implements incident.Teller.
+func (r *relay) Tell(ctx context.Context, c incident.Case, m incident.Message, keep func(incident.Message) error) (time.Duration, error) {
+	return r.bot.Tell(ctx, c, m, keep)
+}
 
 // Member implements commands.Directory.
 func (r *relay) Member(ctx context.Context, userID string, handles []string) (bool, error) {
@@ -130,6 +146,7 @@ func webClient(dial func(ctx context.Context, network, addr string) (net.Conn, e
 func (a *App) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { a.engine.Run(ctx); return nil })
+	g.Go(func() error { a.monitor.Run(ctx); return nil })
 	g.Go(func() error { return a.bot.Run(ctx) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -152,4 +169,19 @@ func (c *cleanups) Close() error {
 	}
 	c.list = nil
 	return errors.Join(errs...)
+}
+
+// watched are the services that deploy.yaml wants to be watched while nobody deploys.
+func watched(file *plan.File) []incident.Service {
+	var list []incident.Service
+	for _, e := range file.Environments {
+		for _, s := range e.Services {
+			if alerts := e.AlertsOf(s.Name); alerts != nil {
+				list = append(list, incident.Service{
+					Target: plan.Target{Environment: e.Name, Service: s.Name}, Project: s.Project, Region: s.Region, CloudRun: s.CloudRun, Alerts: *alerts,
+				})
+			}
+		}
+	}
+	return list
 }

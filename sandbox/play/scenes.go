@@ -14,7 +14,7 @@ import (
 )
 
 // longest is how long a scene may take before it counts as stuck.
-const longest = 10 * time.Minute
+const longest = 20 * time.Minute
 
 // Act plays the scenario with the name. The error says how it ended otherwise than it should.
 func (p *Player) Act(ctx context.Context, scenario string) error {
@@ -32,6 +32,7 @@ func (p *Player) Act(ctx context.Context, scenario string) error {
 		"slow-errors":           p.badDeploy,
 		"late-fail":             p.lateFail,
 		"dropped-logs":          p.goodDeploy,
+		"incident":              p.incident,
 		"permission-missing":    p.permissionMissing,
 		"someone-else-deployed": p.someoneElseDeployed,
 		"migration-ran":         p.migrationRan,
@@ -144,6 +145,35 @@ func (p *Player) lateFail(ctx context.Context) error {
 	return p.Until(ctx, "the end of the way back", func(messages []fakeslack.Message) bool {
 		return strings.HasPrefix(Card(messages).Text, "*Rolled back: ")
 	})
+}
+
+// incident: whoever is on call has it, sends the traffic back, and it resolves by itself.
+func (p *Player) incident(ctx context.Context) error {
+	if err := p.Until(ctx, "the incident", Has("incident_acknowledge")); err != nil {
+		return err
+	}
+	if err := p.Click(ctx, workspace.Oncall, "incident_acknowledge"); err != nil {
+		return err
+	}
+	if err := p.Until(ctx, "that it is acknowledged", inThread("Acknowledged by")); err != nil {
+		return err
+	}
+	if err := p.Click(ctx, workspace.Oncall, "incident_rollback"); err != nil {
+		return err
+	}
+	return p.Until(ctx, "that it is resolved", inThread("Resolved"))
+}
+
+// inThread is true once a reply has the text.
+func inThread(text string) func([]fakeslack.Message) bool {
+	return func(messages []fakeslack.Message) bool {
+		for _, m := range messages {
+			if m.ThreadTS != "" && strings.Contains(m.Text, text) {
+				return true
+			}
+		}
+		return false
+	}
 }
 
 // permissionMissing: nobody is even asked.

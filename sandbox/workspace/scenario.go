@@ -25,6 +25,11 @@ type Scenario struct {
 	Faults []fakegcp.Fault
 	// Plan is the plan file that the scenario is played with; "": whichever the user gives.
 	Plan string
+	// NewServes says that the new image is what serves, over the old one, from the beginning on.
+	NewServes bool
+	// Alerts says that services are watched while nobody deploys, as the plan file wants it. The scenarios that
+	// are about rollouts leave it out: most of them begin with a fault that would be an incident.
+	Alerts bool
 }
 
 // moduleNotFound is how a backend fails whose code imports what its image does not have.
@@ -32,6 +37,9 @@ const moduleNotFound = "ModuleNotFoundError: No module named 'auth_service'"
 
 //go:embed plans/migration.yaml
 var migrationPlan string
+
+//go:embed plans/incident.yaml
+var incidentPlan string
 
 //go:embed plans/one-gate.yaml
 var oneGatePlan string
@@ -47,6 +55,20 @@ func oneGate(percent int, gate string) string {
 
 // Load returns the plan file that the scenario is played with: its own, or else the one at path.
 func (s Scenario) Load(path string) (*plan.File, error) {
+	file, err := s.load(path)
+	if err != nil || s.Alerts {
+		return file, err
+	}
+	for _, e := range file.Environments {
+		e.Alerts = nil
+		for _, service := range e.Services {
+			service.Alerts = nil
+		}
+	}
+	return file, nil
+}
+
+func (s Scenario) load(path string) (*plan.File, error) {
 	if s.Plan != "" {
 		return plan.Load(s.Name+".yaml", []byte(s.Plan))
 	}
@@ -90,7 +112,12 @@ func addService(c *fakegcp.Cloud, service *plan.Service, s Scenario) error {
 	if _, err := c.AddImage(service.Image+":"+service.Tag, s.New); err != nil {
 		return err
 	}
-	return c.AddService(fakegcp.ServiceSpec{Name: service.CloudRun, Image: service.Image + ":" + OldTag, RPS: s.RPS})
+	spec := fakegcp.ServiceSpec{Name: service.CloudRun, Image: service.Image + ":" + OldTag, RPS: s.RPS}
+	if s.NewServes {
+		spec.Revisions = []fakegcp.RevisionSpec{{Name: service.CloudRun + "-00041-abc", Image: spec.Image}}
+		spec.Revision, spec.Image = service.CloudRun+"-00042-def", service.Image+":"+service.Tag
+	}
+	return c.AddService(spec)
 }
 
 // addJobs adds the jobs that the environment's plans run, in the image of the service they are about.

@@ -61,6 +61,11 @@ func Scenarios() []Scenario {
 		RPS:   40, Old: outdated, New: fakegcp.Behavior{ErrorRate: 0.009}, Plan: oneGate(10, "below: 5%, "+quick),
 		Faults: []fakegcp.Fault{{Method: "Log", Kind: fakegcp.FaultLost, Only: fakegcp.OnlyRequests, Share: 0.6, Count: -1}},
 	}, {
+		Name:  "incident",
+		About: "nobody deploys; some time after its deploy the serving revision begins to answer 72% of its requests with a new error",
+		RPS:   20, Old: healthy, NewServes: true, Alerts: true, Plan: incidentPlan,
+		New: fakegcp.Behavior{ErrorRate: 0.72, ErrorsAfter: 16 * time.Minute, Exception: moduleNotFound},
+	}, {
 		Name:  "permission-missing",
 		About: "the account of Slipway may not update the service; that is found before anything is deployed",
 		RPS:   40, Old: healthy, New: healthy, Denied: []string{"run.services.update"},
