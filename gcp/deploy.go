@@ -174,9 +174,10 @@ func candidateRequest(svc *runpb.Service, s rollout.Service, key rollout.Key) *r
 	template.Annotations = with(template.GetAnnotations(), keyNote, key.String())
 	template.Annotations = with(template.Annotations, stableNote, s.Stable.Name)
 	template.Labels = with(template.GetLabels(), idLabel, key.Rollout)
+	traffic := trafficBeside(svc, name)
 	return &runpb.UpdateServiceRequest{
-		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"template", "traffic"}},
-		Service:    &runpb.Service{Name: servicePath(s), Template: template, Traffic: trafficBeside(svc, name)},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"annotations", "template", "traffic"}},
+		Service:    &runpb.Service{Name: servicePath(s), Annotations: keeping(svc, traffic), Template: template, Traffic: traffic},
 	}
 }
 

@@ -157,7 +157,7 @@ func TestCandidateRequestTouchesLittle(t *testing.T) {
 	if svc.GetTemplate().GetRevision() != "svc-00041" {
 		t.Error("the service that was read is changed in place")
 	}
-	if paths := strings.Join(got.GetUpdateMask().GetPaths(), ","); paths != "template,traffic" {
+	if paths := strings.Join(got.GetUpdateMask().GetPaths(), ","); paths != "annotations,template,traffic" {
 		t.Errorf("mask %s", paths)
 	}
 }

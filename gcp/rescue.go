@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"cloud.google.com/go/run/apiv2/runpb"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"slipway/plan"
 	"slipway/rollout"
@@ -91,25 +89,36 @@ func persist(ctx context.Context, say func(string), try func() (result string, d
 	}
 }
 
-// servedBefore finds the revision to return to by what Cloud Run knows, and says why it is that one:
-// the revision that the serving one was rolled out over, as its rollout noted on it; else of several
-// that serve, the oldest; else the newest one before it that can serve. If a newer revision than the
-// serving one gets no traffic, the service is back already, and one step further is nobody's wish.
+// servedBefore finds the revision to return to by what Cloud Run knows, and says why it is that one.
 func (c *Cloud) servedBefore(ctx context.Context, s rollout.Service) (name, why string, err error) {
+	svc, all, err := c.withRevisions(ctx, s)
+	if err != nil {
+		return "", "", err
+	}
+	return wayBack(s, svc, all)
+}
+
+// withRevisions reads a service and its revisions, newest first.
+func (c *Cloud) withRevisions(ctx context.Context, s rollout.Service) (*runpb.Service, []*runpb.Revision, error) {
 	svc, err := c.service(ctx, s)
 	if err != nil {
-		return "", "", err
+		return nil, nil, err
 	}
 	all, err := c.allRevisions(ctx, s)
-	if err != nil {
-		return "", "", err
-	}
+	return svc, all, err
+}
+
+// wayBack is the revision that the serving one was rolled out over, as its rollout noted on it; else of several
+// that serve, the oldest; else the newest one before it that can serve. If a newer revision than the serving one
+// gets no traffic, the service is back already, and one step further is nobody's wish. all are the service's
+// revisions, newest first.
+func wayBack(s rollout.Service, svc *runpb.Service, all []*runpb.Revision) (name, why string, err error) {
 	serving := slices.DeleteFunc(slices.Clone(all), func(r *runpb.Revision) bool { return servingShares(svc)[short(r.GetName())] == 0 })
 	leaving := short(svc.GetLatestCreatedRevision()) // what is wrong with a service in which nothing serves
 	if len(serving) > 0 {
 		leaving = short(serving[0].GetName())
 	}
-	at := slices.IndexFunc(all, func(r *runpb.Revision) bool { return short(r.GetName()) == leaving })
+	at := indexOf(all, leaving)
 	if at < 0 {
 		return "", "", nothingBefore(s, leaving)
 	}
@@ -119,8 +128,8 @@ func (c *Cloud) servedBefore(ctx context.Context, s rollout.Service) (name, why 
 			Detail: listing(s), Label: "back_already",
 		}
 	}
-	if before := rolledOutOver(all[at], s); before != "" && c.canServe(ctx, s, before) {
-		return before, fmt.Sprintf("%s was rolled out over it", leaving), nil
+	if before := indexOf(all, rolledOutOver(all[at], s)); before >= 0 && startable(all[before].GetConditions()) {
+		return short(all[before].GetName()), fmt.Sprintf("%s was rolled out over it", leaving), nil
 	}
 	if len(serving) > 1 {
 		return short(serving[len(serving)-1].GetName()), fmt.Sprintf("it serves beside %s, which is newer", leaving), nil
@@ -133,28 +142,26 @@ func (c *Cloud) servedBefore(ctx context.Context, s rollout.Service) (name, why 
 	return "", "", nothingBefore(s, leaving)
 }
 
-// rolledOutOver is the stable revision of the rollout that made rev, as the deploy step noted it; "" if
-// another made it. A note is inherited by whatever is deployed later from the same template, so it
-// counts only on the revision whose name fits the attempt that is noted beside it.
-func rolledOutOver(rev *runpb.Revision, s rollout.Service) string {
-	notes := rev.GetAnnotations()
-	id, attempt, noted := strings.Cut(notes[keyNote], "/")
-	if !noted {
-		return ""
-	}
-	attempt = attempt[strings.LastIndex(attempt, "/")+1:]
-	if short(rev.GetName()) != fmt.Sprintf("%s-s%s-%s", s.CloudRun, id, attempt) {
-		return ""
-	}
-	return notes[stableNote]
+// indexOf is where a revision stands, or -1.
+func indexOf(all []*runpb.Revision, name string) int {
+	return slices.IndexFunc(all, func(r *runpb.Revision) bool { return short(r.GetName()) == name })
 }
 
-func (c *Cloud) canServe(ctx context.Context, s rollout.Service, name string) bool {
-	rev, err := c.revision(ctx, s, name)
-	if err != nil && status.Code(err) != codes.NotFound {
-		c.log.WarnContext(ctx, "cannot look at the revision that served before", "revision", name, "err", err)
+// rolledOutOver is the stable revision of the rollout that made rev, as the deploy step noted it; "" if
+// another made it.
+func rolledOutOver(rev *runpb.Revision, s rollout.Service) string {
+	if !madeHere(rev, s) {
+		return ""
 	}
-	return err == nil && startable(rev.GetConditions())
+	return rev.GetAnnotations()[stableNote]
+}
+
+// madeHere reports whether a rollout made rev. Its note is inherited by whatever is deployed later from the
+// same template, so it counts only on the revision whose name fits the attempt that is noted.
+func madeHere(rev *runpb.Revision, s rollout.Service) bool {
+	id, attempt, noted := strings.Cut(rev.GetAnnotations()[keyNote], "/")
+	attempt = attempt[strings.LastIndex(attempt, "/")+1:]
+	return noted && short(rev.GetName()) == fmt.Sprintf("%s-s%s-%s", s.CloudRun, id, attempt)
 }
 
 func nothingBefore(s rollout.Service, leaving string) *rollout.Failure {

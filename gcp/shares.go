@@ -97,6 +97,31 @@ func trafficBeside(svc *runpb.Service, candidate string) []*runpb.TrafficTarget 
 	return append(traffic, otherTags(svc.GetTraffic())...)
 }
 
+// keptNote is on a service the revision on which Slipway keeps all of its traffic. It stays when others deploy,
+// whose revisions then get no traffic, so that it can be told who keeps it.
+const keptNote = "slipway-keeps"
+
+// keeping returns the annotations of a service that is to get the traffic given.
+func keeping(svc *runpb.Service, traffic []*runpb.TrafficTarget) map[string]string {
+	notes := maps.Clone(svc.GetAnnotations())
+	delete(notes, keptNote)
+	if name := kept(asked(traffic)); name != "" {
+		notes = with(notes, keptNote, name)
+	}
+	return notes
+}
+
+// kept is the revision that has all traffic by its name, and would have it still after another deploy; "" if
+// there is none.
+func kept(a allocation) string {
+	for name, percent := range a.percent {
+		if percent == 100 && name != "LATEST" {
+			return name
+		}
+	}
+	return ""
+}
+
 func share(name string, percent int) *runpb.TrafficTarget {
 	return &runpb.TrafficTarget{Type: revision, Revision: name, Percent: int32(percent)}
 }

@@ -99,9 +99,10 @@ func (a trafficAction) set(ctx context.Context, t rollout.Task) (string, error) 
 			return "", err
 		}
 	}
+	traffic := trafficFor(svc, want)
 	op, err := call(ctx, a.services.UpdateService, &runpb.UpdateServiceRequest{
-		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"traffic"}},
-		Service:    &runpb.Service{Name: servicePath(s), Etag: etag, Traffic: trafficFor(svc, want)},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"annotations", "traffic"}},
+		Service:    &runpb.Service{Name: servicePath(s), Etag: etag, Annotations: keeping(svc, traffic), Traffic: traffic},
 	})
 	switch {
 	case err == nil:

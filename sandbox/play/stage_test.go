@@ -160,7 +160,7 @@ const stable = "netra-backend-staging-00041-abc"
 
 // readable puts words in place of the names that a rollout makes up.
 func readable(s string) string {
-	s = strings.TrimPrefix(s, "set netra-backend-staging ")
+	s = strings.TrimPrefix(s, "set netra-backend-staging annotations ")
 	s = strings.ReplaceAll(s, stable, "STABLE")
 	return digest.ReplaceAllString(candidate.ReplaceAllString(s, "CANDIDATE"), "DIGEST")
 }
