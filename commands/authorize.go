@@ -54,10 +54,14 @@ func (u *Unchecked) Unwrap() error { return u.Err }
 //     environment's deployers, else the owners of its services, else everyone.
 //   - Approving: those whom the approval asks; who started the rollout only if it says so.
 //   - Rejecting: the same, and always who started it.
+//   - Doing something about an incident: whoever may deploy, the owners of the service, and all who are called.
 //   - Answering another question: those whom it asks, else as deploying. What ends in the old
 //     revision is open to whoever may stop the rollout as well.
 func Authorize(ctx context.Context, dir Directory, actor rollout.Actor, verb rollout.Verb, s Subject) error {
 	who := s.Environment.DeployersOf(s.Target)
+	if verb == VerbAcknowledge || verb == VerbSilence || verb == VerbResolve {
+		who = union(onCall(s.Environment, s.Target.Service), who)
+	}
 	if s.Ask != nil {
 		starter := actor.ID == s.Starter.ID
 		asked := s.Ask.Who
@@ -119,6 +123,27 @@ func union(asked, deployers []string) []string {
 	return all
 }
 
+// onCall are the owners of a service and those who are called about it.
+func onCall(e *plan.Environment, service string) []string {
+	var all []string
+	if s := e.Service(service); s != nil {
+		all = append(all, s.Owners...)
+	}
+	if a := e.AlertsOf(service); a != nil {
+		all = append(all, a.Mention...)
+		if a.Escalate != nil {
+			all = append(all, a.Escalate.To...)
+		}
+	}
+	var once []string
+	for _, who := range all {
+		if !slices.Contains(once, who) {
+			once = append(once, who)
+		}
+	}
+	return once
+}
+
 func orElse(list, otherwise []string) []string {
 	if len(list) > 0 {
 		return list
@@ -151,6 +176,8 @@ func infinitive(verb rollout.Verb, target plan.Target, asked bool) string {
 		return "deploy to " + target.String()
 	case verb == VerbLock, verb == VerbUnlock:
 		return string(verb) + " " + target.String()
+	case verb == VerbAcknowledge, verb == VerbSilence, verb == VerbResolve:
+		return string(verb) + " incidents of " + target.String()
 	case verb == rollout.VerbAbort, verb == rollout.VerbHold && !asked:
 		return "stop rollouts of " + target.String()
 	case verb == rollout.VerbPause:

@@ -17,6 +17,9 @@ const VerbDetails rollout.Verb = "details"
 // click passes the press of a button on to its rollout. Every click is answered, on old cards too.
 func (h *Handler) click(ctx context.Context, req Request) Reply {
 	c := req.Click
+	if c.Incident != "" {
+		return h.incidentClick(ctx, req)
+	}
 	if no := beyond(req, string(c.Verb)); no != "" {
 		return Reply{Text: no}
 	}

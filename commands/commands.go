@@ -102,7 +102,7 @@ type Moment struct {
 	What string
 }
 
-// Config is what a Handler works with. All of it is required.
+// Config is what a Handler works with. All of it is required but Incidents.
 type Config struct {
 	File      func() *plan.File // the deploy.yaml in force; never nil
 	Engine    Engine
@@ -112,6 +112,7 @@ type Config struct {
 	Past      Past
 	Traffic   Traffic
 	Rescuer   Rescuer
+	Incidents Incidents // nil: nothing is watched
 	Log       *slog.Logger
 }
 
@@ -166,6 +167,14 @@ func (h *Handler) Handle(ctx context.Context, req Request) Reply {
 		return h.dryRun(ctx, req, cmd)
 	case Graph:
 		return h.graph(ctx, req, cmd)
+	case ListIncidents:
+		return h.incidents(ctx, req, cmd)
+	case Acknowledge:
+		return h.treat(ctx, req, treatment{verb: VerbAcknowledge, id: cmd.What})
+	case Silence:
+		return h.treat(ctx, req, treatment{verb: VerbSilence, id: cmd.What, lasts: cmd.For})
+	case Resolve:
+		return h.treat(ctx, req, treatment{verb: VerbResolve, id: cmd.What})
 	case Help:
 		return Reply{Text: help(h.File()), Done: true}
 	}

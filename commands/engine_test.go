@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/incident"
 	"slipway/plan"
 	"slipway/rollout"
 	"slipway/verdict"
@@ -35,6 +36,7 @@ type memory struct {
 	cloud      cloud                // what serves, and what it got
 	rolledBack []rollout.RollbackRequest
 	before     func(*memory, string) // is called by Tell first: someone else is faster
+	book       incident.Book         // what fails between rollouts; its Sources are what is watched
 }
 
 var errStore = errors.New("redis: connection refused to 10.0.0.7")
@@ -225,6 +227,7 @@ func newHandler(t *testing.T) (*Handler, *memory) {
 		Queue:     m,
 		Past:      m,
 		Traffic:   &m.cloud,
+		Incidents: m,
 		Directory: groups{"@backend": {"UDEPLOYER", "UAPPROVER"}, "@release-managers": {"UAPPROVER", "UONCALL", "UDEPLOYER"}},
 		Log:       slog.New(slog.DiscardHandler),
 	}), m

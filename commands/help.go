@@ -10,7 +10,7 @@ import (
 // supported are the verbs that are carried out, and the words that a typo may have been meant for.
 func supported() []string {
 	var words []string
-	for _, v := range []Verb{Plan, Status, Graph, History, Abort, Pause, Resume, Retry, Rollback, Lock, Unlock, Queue, Unqueue, Help} {
+	for _, v := range []Verb{Plan, Status, Graph, History, Abort, Pause, Resume, Retry, Rollback, Lock, Unlock, Queue, Unqueue, ListIncidents, Acknowledge, Silence, Resolve, Help} {
 		words = append(words, string(v))
 	}
 	return words
@@ -42,6 +42,8 @@ func help(file *plan.File) string {
 		fmt.Sprintf("`/deploy rollback %s 00041 logins fail`: all traffic to that revision, or without one to the last that passed; needs no approval", service),
 		fmt.Sprintf("`/deploy lock %s load test for 2h`, `/deploy unlock %s`: keep rollouts from starting", target, target),
 		fmt.Sprintf("`/deploy queue %s 3f9a1c2`, `/deploy unqueue %s`: get in line for a locked target; you are called when it is your turn", target, target),
+		fmt.Sprintf("`/deploy incidents [%s]`: what fails while nobody deploys, who has it, and what is watched", target),
+		"`/deploy ack ID`, `/deploy silence ID 2h`, `/deploy resolve ID`: you have an incident, want no word of it for a while, or it is over",
 		"`/deploy help`: this",
 		"Approving and deciding is done with the buttons on the card. In a thread, `@slipway status` and the like do the same.",
 	}

@@ -10,11 +10,12 @@ import (
 	"slipway/rollout"
 )
 
-// Home is what one person sees first of the app: what waits for them, and how each environment
+// Home is what one person sees first of the app: what fails, what waits for them, and how each environment
 // stands. Its texts are in Reply's notation.
 type Home struct {
-	Trouble string // what could not be read; "" if all of it was
-	Waiting []Item // questions that this person can answer, those of the oldest rollout first
+	Trouble string   // what could not be read; "" if all of it was
+	Failing []string // the open incidents, a sentence or two each
+	Waiting []Item   // questions that this person can answer, those of the oldest rollout first
 	Places  []Place
 	More    int // environments that are left out
 }
@@ -68,6 +69,12 @@ func (h *Handler) home(ctx context.Context, req Request) Reply {
 		home.Places = append(home.Places, place)
 	}
 	home.Waiting, home.Trouble = h.waitingFor(ctx, req, active)
+	cases, err := h.cases(ctx)
+	if err != nil {
+		return h.blind(ctx, req, theIncidents, err)
+	}
+	open, _ := inOrder(cases, func(plan.Target) bool { return true })
+	home.Failing = accounts(open, req)
 	return Reply{Home: home}
 }
 

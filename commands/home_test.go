@@ -49,6 +49,7 @@ func TestHome(t *testing.T) {
 		{"at the gate", func(h *Handler, m *memory) { gateWithHealthyOld(h, m) }, "UDEPLOYER"},
 		{"a decision waits", func(h *Handler, m *memory) { deployFailed(h, m) }, "UDEPLOYER"},
 		{"locks, and what has ended", locked, "UONCALL"},
+		{"incidents", func(h *Handler, m *memory) { several(h, m) }, "UOUTSIDER"},
 		{"groups cannot be read", func(h *Handler, m *memory) { atApproval(h, m); h.Directory = broken{} }, "UAPPROVER"},
 		{"the store is down", func(h *Handler, m *memory) { atApproval(h, m); m.down = true }, "UAPPROVER"},
 	}
@@ -82,6 +83,9 @@ func asText(home *Home) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }
 	if home.Trouble != "" {
 		line("! %s", home.Trouble)
+	}
+	for _, text := range home.Failing {
+		line("* %s", text)
 	}
 	for _, i := range home.Waiting {
 		line("? %s [%s]", i.Text, i.Channel)

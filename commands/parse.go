@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -15,9 +14,9 @@ import (
 type Command struct {
 	Verb   Verb
 	Target string // as typed: staging, or staging/backend; "" with Status: everything
-	What   string // a tag or a digest, of a rollback a revision; "": what the target's own state says
+	What   string // a tag or a digest, of a rollback a revision, of an incident its ID; "": what the target's own state says
 	Reason string
-	For    time.Duration // how long a lock lasts, or how far back a graph begins; 0: nothing was said
+	For    time.Duration // how long a lock or a silence lasts, or how far back a graph begins; 0: nothing was said
 }
 
 // Verb is the first word of a command, or Deploy when that is a target.
@@ -40,6 +39,11 @@ const (
 	Queue    Verb = "queue"
 	Unqueue  Verb = "unqueue"
 	Help     Verb = "help"
+
+	ListIncidents Verb = "incidents"
+	Acknowledge   Verb = "ack"
+	Silence       Verb = "silence"
+	Resolve       Verb = "resolve"
 )
 
 // typed are the words that begin a command. A word among them is never read as a target or as a tag,
@@ -70,6 +74,9 @@ func mistake(format string, args ...any) error { return Mistake(fmt.Sprintf(form
 //	abort|pause TARGET [reason …]
 //	rollback TARGET [REVISION] [reason …]
 //	lock TARGET [reason …] [for 2h]
+//	incidents [TARGET]
+//	ack|resolve [ID]
+//	silence [ID] [2h]
 //	help
 //
 // Of other verbs only the verb is read. Words may be quoted; a quoted word is never a verb. Errors
@@ -88,12 +95,14 @@ func Parse(text string) (Command, error) {
 		return parseDeploy(first, rest)
 	case !slices.Contains(supported(), string(verb)), verb == Help:
 		return Command{Verb: verb}, nil
+	case verb == Acknowledge, verb == Silence, verb == Resolve:
+		return parseIncident(Command{Verb: verb}, rest)
 	}
 	target, rest, err := nextWord(rest)
 	switch {
 	case err != nil:
 		return Command{}, err
-	case target.text == "" && verb != Status:
+	case target.text == "" && verb != Status && verb != ListIncidents:
 		return Command{}, mistake("Say which target, as in `/deploy %s staging`. `/deploy help` lists the targets.", verb)
 	}
 	return parseRest(Command{Verb: verb, Target: target.text}, rest)
@@ -173,78 +182,6 @@ func parseRollback(c Command, text string) (Command, error) {
 // out have a digit.
 func isRevision(text string) bool {
 	return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`).MatchString(text) && strings.ContainsAny(text, "0123456789")
-}
-
-// maxLock is the longest time that a lock with an end may last.
-const maxLock = 30 * 24 * time.Hour
-
-// parseLock reads a reason with "for 2h" before or behind it.
-func parseLock(c Command, text string) (Command, error) {
-	words := strings.Fields(text)
-	for _, span := range lasting(words) {
-		d, ok := period(strings.Join(words[span.from+1:span.to], " "))
-		switch {
-		case !ok:
-			continue
-		case d <= 0 || d > maxLock:
-			return Command{}, Mistake("A lock lasts for some time, and 30 days at most. Without “for …” it stays until someone unlocks. Nothing was done.")
-		}
-		c.For = d
-		text = strings.Join(slices.Concat(words[:span.from], words[span.to:]), " ")
-		break
-	}
-	c.Reason = reason(text)
-	return c, nil
-}
-
-// span is a range of words, to excluded.
-type span struct{ from, to int }
-
-// lasting returns where "for 2h" or "for 2 hours" can stand among words: at the end, else at the beginning.
-func lasting(words []string) []span {
-	var spans []span
-	n := len(words)
-	for _, s := range []span{{n - 2, n}, {n - 3, n}, {0, 2}, {0, 3}} {
-		if s.from >= 0 && s.to <= n && strings.EqualFold(words[s.from], "for") {
-			spans = append(spans, s)
-		}
-	}
-	return spans
-}
-
-// period reads 2h, 1h30m, 2d, 90 min, 2 hours.
-func period(text string) (time.Duration, bool) {
-	found := regexp.MustCompile(`^(?:(\d{1,4}) ?(?:d|days?))? ?(?:(\d{1,4}) ?(?:h|hours?))? ?(?:(\d{1,4}) ?(?:m|mins?|minutes?))?$`).
-		FindStringSubmatch(strings.ToLower(text))
-	if found == nil || found[1]+found[2]+found[3] == "" {
-		return 0, false
-	}
-	var total time.Duration
-	for i, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute} {
-		n, _ := strconv.Atoi("0" + found[i+1]) // the pattern has digits only
-		total += time.Duration(n) * unit
-	}
-	return total, true
-}
-
-// How far back a graph may begin. A longer one would read the log for minutes.
-const (
-	minGraph     = 5 * time.Minute
-	maxGraph     = 24 * time.Hour
-	defaultGraph = time.Hour
-)
-
-func parseGraph(c Command, text string) (Command, error) {
-	c.For = defaultGraph
-	if text = strings.TrimSpace(text); text == "" {
-		return c, nil
-	}
-	d, ok := period(text)
-	if !ok || d < minGraph || d > maxGraph {
-		return Command{}, mistake("'%s' is not how far back a graph can begin: from 5m to 24h, as in `/deploy graph %s 1h`.", plain(text), plain(c.Target))
-	}
-	c.For = d
-	return c, nil
 }
 
 // maxReason is how many characters of a reason are kept.

@@ -58,6 +58,17 @@ func TestParse(t *testing.T) {
 		{"plan staging v1.2.3", Command{Verb: Plan, Target: "staging", What: "v1.2.3"}},
 		{"graph staging", Command{Verb: Graph, Target: "staging", For: time.Hour}},
 		{"graph staging 30 min", Command{Verb: Graph, Target: "staging", For: 30 * time.Minute}},
+		{"incidents", Command{Verb: ListIncidents}},
+		{"Incidents staging/backend", Command{Verb: ListIncidents, Target: "staging/backend"}},
+		{"ack", Command{Verb: Acknowledge}},
+		{"ACK ABC123", Command{Verb: Acknowledge, What: "abc123"}},
+		{"resolve `1x2y3z`", Command{Verb: Resolve, What: "1x2y3z"}},
+		{"silence", Command{Verb: Silence, For: time.Hour}},
+		{"silence abc123", Command{Verb: Silence, What: "abc123", For: time.Hour}},
+		{"silence abc123 2h", Command{Verb: Silence, What: "abc123", For: 2 * time.Hour}},
+		{"silence abc123 for 2 days", Command{Verb: Silence, What: "abc123", For: 48 * time.Hour}},
+		{"Silence 90 min", Command{Verb: Silence, For: 90 * time.Minute}},
+		{"silence for 7d", Command{Verb: Silence, For: maxSilence}},
 		{"Freeze all", Command{Verb: "freeze"}},
 		{"approve staging", Command{Verb: "approve"}},
 		{"stagign", Command{Verb: Deploy, Target: "stagign"}},
@@ -93,6 +104,13 @@ func TestParseMistakes(t *testing.T) {
 		{"graph staging yesterday", "'yesterday' is not how far back a graph can begin"},
 		{"graph staging 2m", "from 5m to 24h"},
 		{"graph staging 2d", "from 5m to 24h"},
+		{"ack abc123 please", "'please' is one word too many: `/deploy ack` takes the ID"},
+		{"ack staging/backend", "'staging/backend' is no incident's ID"},
+		{"resolve {@U1}{t:5}", "'{ @u1}{ t:5}' is no incident's ID"},
+		{"silence abc123 a while", "'a while' is not how long"},
+		{"silence abc123 0m", "up to 7 days"},
+		{"silence 8d", "up to 7 days"},
+		{"silence abc123 for", "'for' is not how long"},
 		{"deploy staging v1", "Say it once: `/deploy staging v1`"},
 		{"staging {@U1}{t:5}", "'{ @U1}{ t:5}'"},
 	}
@@ -128,7 +146,7 @@ func TestPlanRefusesEnvironmentsNamedLikeCommands(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, text := range []string{"", "staging v1", "abort staging it's late", `"a" “b” 'c`, "rollback staging", "a&b<c>", "\xff\x00{@U1}", strings.Repeat("x ", 5000)} {
+	for _, text := range []string{"", "staging v1", "abort staging it's late", `"a" “b” 'c`, "rollback staging", "a&b<c>", "\xff\x00{@U1}", "silence abc123 for 2h", "ack ABC", "incidents", strings.Repeat("x ", 5000)} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -140,7 +158,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if cmd.What != "" && !isImage(cmd.What) && !isRevision(cmd.What) || cmd.For < 0 || cmd.For > maxLock || utf8.RuneCountInString(cmd.Reason) > maxReason || !utf8.ValidString(cmd.Target+cmd.Reason) {
+		if cmd.What != "" && !isImage(cmd.What) && !isRevision(cmd.What) && !isIncident(cmd.What) || cmd.Verb == Silence && (cmd.For <= 0 || cmd.For > maxSilence) || cmd.For < 0 || cmd.For > maxLock || utf8.RuneCountInString(cmd.Reason) > maxReason || !utf8.ValidString(cmd.Target+cmd.Reason) {
 			t.Fatalf("Parse(%q) = %+v", text, cmd)
 		}
 		first := strings.ToLower(strings.Join(strings.Fields(text)[:min(1, len(strings.Fields(text)))], ""))

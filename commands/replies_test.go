@@ -222,7 +222,7 @@ func seenBy(reply Reply) string {
 
 // readable writes the times near start as people will see them, so that the golden file can be read.
 func readable(text string) string {
-	for minute := -10; minute <= 130; minute++ {
+	for minute := -50; minute <= 130; minute++ {
 		at := start().Add(time.Duration(minute) * time.Minute)
 		text = strings.ReplaceAll(text, fmt.Sprintf("{t:%d}", at.Unix()), at.Format("{15:04}"))
 	}

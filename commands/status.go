@@ -42,7 +42,9 @@ func (h *Handler) status(ctx context.Context, req Request, cmd Command) Reply {
 	case more > 0:
 		paragraphs = append(paragraphs[:maxShown], fmt.Sprintf("And %d more: `/deploy status TARGET` shows those of one target.", more))
 	}
+	paragraphs = append(paragraphs, h.openIn(ctx, req, concerns)...)
 	paragraphs = append(append(paragraphs, h.peoplesLocks(ctx, req, concerns)...), h.linesOf(ctx, req, concerns)...)
+	paragraphs = append(paragraphs, h.watchedIn(ctx, req, concerns)...)
 	return Reply{Text: strings.Join(paragraphs, "\n\n"), Done: true}
 }
 
