@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httputil"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -114,7 +113,9 @@ func (b *bench) fails(ctx context.Context, to plan.Notify) incident.Undelivered 
 }
 
 func TestWhatPassesAndWhatDoesNot(t *testing.T) {
-	date := time.Date(2000, 1, 1, 0, 5, 0, 0, time.UTC).Format(http.TimeFormat) // a bubble begins at midnight
+	at := func(hour, minute int) string { // a bubble begins at midnight
+		return time.Date(2000, 1, 1, hour, minute, 0, 0, time.UTC).Format(http.TimeFormat)
+	}
 	tests := []struct {
 		status     int
 		retryAfter string
@@ -133,9 +134,11 @@ func TestWhatPassesAndWhatDoesNot(t *testing.T) {
 		{http.StatusTooEarly, "", false, 0},
 		{http.StatusTooManyRequests, "", false, 0},
 		{http.StatusTooManyRequests, "120", false, 2 * time.Minute},
-		{http.StatusTooManyRequests, date, false, 5 * time.Minute},
+		{http.StatusTooManyRequests, at(0, 5), false, 5 * time.Minute},
+		{http.StatusTooManyRequests, at(-1, 0), false, 0},
+		{http.StatusTooManyRequests, at(2, 0), false, time.Hour},
 		{http.StatusTooManyRequests, "999999999999", false, time.Hour},
-		{http.StatusTooManyRequests, "-9223372036854775808", false, 0},
+		{http.StatusTooManyRequests, "-18446744073", false, 0},
 		{http.StatusTooManyRequests, "soon", false, 0},
 		{http.StatusInternalServerError, "", false, 0},
 		{http.StatusBadGateway, "", false, 0},
@@ -294,80 +297,4 @@ func TestWhatIsSetWrong(t *testing.T) {
 			t.Error(err)
 		}
 	})
-}
-
-// Servers that repeat the whole request, in an answer of any status, learn nothing that is then shown.
-func TestSecretsStayOutOfErrorsAndLogs(t *testing.T) {
-	private := []string{routingKey, secret, "us3rname", "passw0rd", "T0KENPATH", "T0KEN/QUERY", "T0KEN%2FQUERY", "sig=", "fr4gment"}
-	address := "http://us3rname:passw0rd@hooks.test/services/T0KENPATH?sig=T0KEN%2FQUERY#fr4gment"
-	to := []plan.Notify{
-		toHook(address),
-		{PagerDuty: &plan.PagerDuty{RoutingKey: plan.Value{Literal: routingKey}, URL: address}},
-	}
-	repeat := func(status int) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			request, err := httputil.DumpRequest(r, true)
-			if err != nil {
-				t.Error(err)
-			}
-			w.WriteHeader(status)
-			fmt.Fprintf(w, "no: %s %s %s", r.URL.Query().Get("sig"), address, request)
-			fmt.Fprintf(w, " password=hunter22 %s ann@example.com", secret)
-		}
-	}
-	servers := []http.HandlerFunc{
-		repeat(http.StatusBadRequest), repeat(http.StatusInternalServerError), silent, drip(http.StatusServiceUnavailable),
-		func(w http.ResponseWriter, _ *http.Request) {
-			http.Redirect(w, &http.Request{}, address, http.StatusFound)
-		},
-		func(w http.ResponseWriter, _ *http.Request) {
-			conn, _, err := http.NewResponseController(w).Hijack()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			fmt.Fprintf(conn, "%s %s is no HTTP\r\n\r\n", routingKey, address)
-			_ = conn.Close()
-		},
-	}
-	for n, server := range servers {
-		for _, one := range to {
-			onBench(t, func(b *bench) {
-				b.serve("hooks.test:80", server)
-				shown := b.fails(b.Context(), one).Error() + b.log.String()
-				for _, secret := range append(private, "hunter22", "ann@example.com") {
-					if strings.Contains(shown, secret) {
-						t.Errorf("server %d, %s: %q is shown: %s", n, incident.Name(one), secret, shown)
-					}
-				}
-			})
-		}
-	}
-	onBench(t, func(b *bench) { // nor where all goes well
-		b.tell(toPager(), incident.Triggered, 1)
-		b.tell(toHook(hookAddress()+"?sig=T0KEN%2FQUERY"), incident.Triggered, 1)
-		if shown := b.log.String(); !strings.Contains(shown, "status=triggered") || strings.Contains(shown, "T0KEN") || strings.Contains(shown, routingKey) {
-			t.Error(shown)
-		}
-	})
-}
-
-func TestHostileAnswers(t *testing.T) {
-	tests := []struct{ name, answer, says string }{
-		{"control characters", "no\x00\x1b[31m\r\n\u202e\u2028 way\xff", "answered 400 Bad Request: no [31m way\uFFFD"},
-		{"nothing", " \r\n\t ", "answered 400 Bad Request"},
-		{"endless", strings.Repeat("no way. ", 1<<20), "answered 400 Bad Request: no way. "},
-	}
-	for _, tt := range tests {
-		onBench(t, func(b *bench) {
-			b.serve("hooks.test:80", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(http.StatusBadRequest)
-				_, _ = io.WriteString(w, tt.answer) // the reader goes away in the middle of a long one
-			}))
-			text := b.fails(b.Context(), toHook("http://hooks.test/")).Error()
-			if _, says, _ := strings.Cut(text, " answered"); !strings.HasPrefix("answered"+says, tt.says) || len(text) > 300 {
-				t.Errorf("%s: %d bytes: %q, want %q", tt.name, len(text), text, tt.says)
-			}
-		})
-	}
 }

@@ -62,7 +62,9 @@ func TestTheReceiverKnowsWhoSigned(t *testing.T) {
 func TestAnEventIsKnownByItsID(t *testing.T) {
 	onBench(t, func(b *bench) {
 		b.pager.Fail(fakepager.Fault{Count: 1, Status: http.StatusServiceUnavailable, Applied: true})
-		b.fails(b.Context(), toHook(hookAddress()))
+		if f := b.fails(b.Context(), toHook(hookAddress())); f.Permanent() {
+			b.Error(f)
+		}
 		time.Sleep(time.Hour)
 		b.tell(toHook(hookAddress()), incident.Triggered, 1)
 		b.tell(toHook(hookAddress()), incident.Recovered, 2)

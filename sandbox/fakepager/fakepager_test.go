@@ -76,14 +76,14 @@ func TestRulesOfPagerDuty(t *testing.T) {
 
 const cloudEvent = `{"specversion": "1.0", "id": "e1", "source": "/s", "type": "t", "data": {"n": 1}}`
 
-func headers(id string, at time.Time, body string) http.Header {
+func headers(at time.Time, body string) http.Header {
 	key, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	seconds := strconv.FormatInt(at.Unix(), 10)
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id + "." + seconds + "." + body))
+	mac.Write([]byte("e1." + seconds + "." + body))
 	h := http.Header{}
 	h.Set("Content-Type", "application/cloudevents+json; charset=UTF-8")
-	h.Set("webhook-id", id)
+	h.Set("webhook-id", "e1")
 	h.Set("webhook-timestamp", seconds)
 	h.Set("webhook-signature", "v1,AAAA v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	return h
@@ -92,7 +92,7 @@ func headers(id string, at time.Time, body string) http.Header {
 func TestRulesOfTheWebhook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		with := func(name, value string) http.Header {
-			h := headers("e1", time.Now(), cloudEvent)
+			h := headers(time.Now(), cloudEvent)
 			h.Set(name, value)
 			return h
 		}
@@ -103,18 +103,18 @@ func TestRulesOfTheWebhook(t *testing.T) {
 			body   string
 			want   int
 		}{
-			{"right", headers("e1", time.Now(), cloudEvent), cloudEvent, http.StatusNoContent},
-			{"again", headers("e1", time.Now().Add(-5*time.Minute), cloudEvent), cloudEvent, http.StatusNoContent},
-			{"too old", headers("e1", time.Now().Add(-301*time.Second), cloudEvent), cloudEvent, http.StatusUnauthorized},
-			{"too new", headers("e1", time.Now().Add(301*time.Second), cloudEvent), cloudEvent, http.StatusUnauthorized},
-			{"another body", headers("e1", time.Now(), cloudEvent+" "), cloudEvent, http.StatusUnauthorized},
+			{"right", headers(time.Now(), cloudEvent), cloudEvent, http.StatusNoContent},
+			{"again", headers(time.Now().Add(-5*time.Minute), cloudEvent), cloudEvent, http.StatusNoContent},
+			{"too old", headers(time.Now().Add(-301*time.Second), cloudEvent), cloudEvent, http.StatusUnauthorized},
+			{"too new", headers(time.Now().Add(301*time.Second), cloudEvent), cloudEvent, http.StatusUnauthorized},
+			{"another body", headers(time.Now(), cloudEvent+" "), cloudEvent, http.StatusUnauthorized},
 			{"another ID", with("webhook-id", "e2"), cloudEvent, http.StatusUnauthorized},
 			{"no ID", with("webhook-id", ""), cloudEvent, http.StatusUnauthorized},
 			{"no signature", with("webhook-signature", ""), cloudEvent, http.StatusUnauthorized},
 			{"another kind of signature", with("webhook-signature", "v1a,AAAA"), cloudEvent, http.StatusUnauthorized},
 			{"plain JSON", with("Content-Type", "application/json"), cloudEvent, http.StatusUnsupportedMediaType},
-			{"no type", headers("e1", time.Now(), noType), noType, http.StatusBadRequest},
-			{"no JSON", headers("e1", time.Now(), "{"), "{", http.StatusBadRequest},
+			{"no type", headers(time.Now(), noType), noType, http.StatusBadRequest},
+			{"no JSON", headers(time.Now(), "{"), "{", http.StatusBadRequest},
 		}
 		s := newServer()
 		for _, tt := range tests {
@@ -133,7 +133,7 @@ func TestFaultsAndWhatIsSeen(t *testing.T) {
 	s.Fail(fakepager.Fault{Count: 2, Status: http.StatusTooManyRequests, RetryAfter: 5 * time.Second})
 	s.Fail(fakepager.Fault{Count: 1, Status: http.StatusBadGateway, Applied: true})
 	send := func() *httptest.ResponseRecorder {
-		return post(s, fakepager.WebhookPath, cloudEvent, headers("e1", time.Now(), cloudEvent))
+		return post(s, fakepager.WebhookPath, cloudEvent, headers(time.Now(), cloudEvent))
 	}
 	for n, want := range []struct {
 		code       int

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -93,5 +94,5 @@ func (s *Server) verify(header http.Header, body []byte, now time.Time) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("no signature is right")
+	return errors.New("no signature is right")
 }
