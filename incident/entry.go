@@ -43,7 +43,7 @@ func (e *Entry) Check() error {
 	return nil
 }
 
-func ofThisAge(at time.Time) bool { return at.Year() >= 2000 && at.Year() <= 2200 }
+func ofThisAge(at time.Time) bool { return at.Year() >= 1990 && at.Year() <= 2200 }
 
 // TextOf is an entry's message: the plain one, or else that of a structured payload, of which field returns the
 // text in a field, "" if there is none. A stack trace has a field of its own there

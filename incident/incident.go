@@ -47,7 +47,7 @@ type Reading struct {
 	Limit    plan.Percent `json:"limit,omitempty"`
 	Evidence Evidence     `json:"evidence"`           // of the alarm, or of the last one
 	Groups   []Group      `json:"groups,omitempty"`   // the three with the most errors
-	Revision string       `json:"revision,omitempty"` // the newest of the service, or the one in which it was seen
+	Revision string       `json:"revision,omitempty"` // the one with the most of what is wrong, or in which it was seen
 	Match    string       `json:"match,omitempty"`    // the pattern of LogMatches
 	Example  string       `json:"example,omitempty"`  // a line with it, masked
 }

@@ -34,7 +34,7 @@ func (w *Watch) Measure(minutes []Minute, until time.Time) {
 	for _, m := range minutes {
 		at := slice(m.At)
 		if at >= from && !m.At.Add(time.Minute).After(until) && !w.mutes.cover(m.Revision, m.At) {
-			w.count(at, count{m.Requests, m.Errors, m.Slow})
+			w.count(at, m.Revision, count{m.Requests, m.Errors, m.Slow})
 		}
 	}
 	w.advance(until)

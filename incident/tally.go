@@ -17,8 +17,10 @@ type tally struct {
 	ring   [hour]uint32
 }
 
-func (t *tally) add(slice int64) {
-	t.total++
+func (t *tally) add(slice int64) { t.addAll(slice, 1) }
+
+func (t *tally) addAll(slice, n int64) {
+	t.total += n
 	if t.newest == 0 || slice-t.newest >= hour {
 		t.ring, t.newest = [hour]uint32{}, slice
 	}
@@ -26,8 +28,8 @@ func (t *tally) add(slice int64) {
 		t.newest++
 		t.ring[t.newest%hour] = 0
 	}
-	if t.newest-slice < hour && t.ring[slice%hour] < math.MaxUint32 {
-		t.ring[slice%hour]++
+	if t.newest-slice < hour {
+		t.ring[slice%hour] = uint32(min(int64(t.ring[slice%hour])+n, math.MaxUint32))
 	}
 }
 

@@ -43,6 +43,7 @@ type Watch struct {
 	floor   int64 // slices before it were counted by the other of the two
 	mutes   mutes
 	logged  logged
+	blames  blames
 
 	groups    groups
 	sightings sightings
@@ -122,12 +123,15 @@ func (w *Watch) addRequest(at int64, e *Entry) {
 	}
 	w.groups.Revisions = appear(w.groups.Revisions, e.Revision, e.At)
 	if !w.metered && at >= w.floor {
-		w.count(at, c)
+		w.count(at, e.Revision, c)
 	}
 }
 
-// count adds requests to a slice that is open.
-func (w *Watch) count(at int64, c count) {
+// count adds requests of a revision to a slice that is open.
+func (w *Watch) count(at int64, revision string, c count) {
+	if bad := c.errors + c.slow; bad > 0 {
+		w.blames.note(revision, at, bad)
+	}
 	if place := w.counts.at(at); place != nil {
 		place.add(c)
 	}
@@ -265,7 +269,7 @@ func (w *Watch) Look(now time.Time) []Reading {
 	w.groups.alarm(since)
 	for i := range readings {
 		if readings[i].Alarm {
-			readings[i].Groups, readings[i].Revision = w.groups.top(shownGroups), w.newestRevision()
+			readings[i].Groups, readings[i].Revision = w.groups.top(shownGroups), w.blames.most(slice(readings[i].Evidence.Since))
 		}
 	}
 	for _, s := range w.sightings {
@@ -278,17 +282,6 @@ func (w *Watch) Look(now time.Time) []Reading {
 }
 
 const shownGroups = 3
-
-// newestRevision is the one that was first seen last.
-func (w *Watch) newestRevision() string {
-	var newest appearance
-	for _, a := range w.groups.Revisions {
-		if a.First.After(newest.First) {
-			newest = a
-		}
-	}
-	return newest.Revision
-}
 
 // Dropped is how many errors are in no group, because there were too many.
 func (w *Watch) Dropped() int64 { return w.groups.Dropped }

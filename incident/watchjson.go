@@ -28,12 +28,13 @@ type watchJSON struct {
 	Stats     Stats        `json:"stats"`
 	Mutes     mutes        `json:"mutes,omitempty"`
 	Metered   bool         `json:"metered,omitempty"`
+	Blames    blames       `json:"blames,omitempty"`
 }
 
 // MarshalJSON implements json.Marshaler.
 func (w *Watch) MarshalJSON() ([]byte, error) {
 	last := w.first - 1
-	return json.Marshal(watchJSON{w.target, w.rules, w.first, w.counts.trim(last), w.settled, w.groups.trim(last), w.sightings.trim(last), w.Stats, w.mutes, w.metered})
+	return json.Marshal(watchJSON{w.target, w.rules, w.first, w.counts.trim(last), w.settled, w.groups.trim(last), w.sightings.trim(last), w.Stats, w.mutes, w.metered, w.blames.trim(last)})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -51,7 +52,7 @@ func (w *Watch) UnmarshalJSON(data []byte) error {
 	}
 	read.keep(j.Judges)
 	read.first, read.counts, read.groups, read.sightings, read.Stats = j.First, j.Counts, j.Groups, j.Sightings, j.Stats
-	read.mutes, read.metered = j.Mutes, j.Metered
+	read.mutes, read.metered, read.blames = j.Mutes, j.Metered, j.Blames
 	read.names.advance(j.First)
 	*w = *read
 	return nil
@@ -75,7 +76,7 @@ func (w *Watch) Follow(rules Rules) (*Watch, error) {
 	last := w.first - 1
 	next.keep(w.settled)
 	next.first, next.counts, next.groups, next.sightings, next.Stats = w.first, w.counts.trim(last), w.groups.trim(last), w.sightings.trim(last), w.Stats
-	next.mutes, next.metered = w.mutes, w.metered
+	next.mutes, next.metered, next.blames = w.mutes, w.metered, w.blames.trim(last)
 	next.names.advance(w.first)
 	return next, nil
 }

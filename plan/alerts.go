@@ -9,9 +9,8 @@ import (
 // After loading an environment's are as they were written; AlertsOf has the defaults. A list of a service that is
 // empty and not nil takes the place of the environment's.
 type Alerts struct {
-	For []string `json:"for,omitzero"` // the services that are watched; of an environment only
-
 	ErrorRate       Percent    `json:"error_rate,omitempty"`        // of 5xx responses that is too many
+	For             []string   `json:"for,omitzero"`                // the services that are watched; of an environment only
 	SLO             Percent    `json:"slo,omitempty"`               // share of requests that has to succeed, for slow leaks
 	Latency         *SlowShare `json:"latency,omitempty"`           // how fast requests have to be
 	LogMatches      []string   `json:"log_matches,omitzero"`        // patterns whose first appearance in a revision is an alarm
