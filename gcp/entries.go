@@ -12,6 +12,7 @@ import (
 	logtypepb "google.golang.org/genproto/googleapis/logging/type"
 
 	"slipway/incident"
+	"slipway/plan"
 )
 
 // Entries implements incident.LogSource. A window of more entries than can be listed in listTime is an error,
@@ -53,15 +54,21 @@ const mostFilter = 19_000
 
 // watchedLines filters what requests, programs and Cloud Run itself write about services. It lets more
 // through: of a name all that bear it in one of the locations, and where the names are too many for a filter
-// all services there.
+// all services there. The requests of those that Cloud Monitoring counts are left out.
 func watchedLines(services []incident.Service) string {
-	var names, locations []string
+	var names, locations, measured []string
 	for _, s := range services {
 		names, locations = append(names, s.CloudRun), append(locations, s.Region)
+		if s.Alerts.Source == plan.SourceMetrics {
+			measured = append(measured, s.CloudRun)
+		}
 	}
 	filter := `resource.type="cloud_run_revision" (log_id("run.googleapis.com/requests") OR log_id("run.googleapis.com/stderr")` +
 		` OR log_id("run.googleapis.com/stdout") OR log_id("run.googleapis.com/varlog/system"))` +
 		oneOf("resource.labels.location", locations)
+	if len(measured) > 0 {
+		filter += ` NOT (log_id("run.googleapis.com/requests")` + oneOf("resource.labels.service_name", measured) + `)`
+	}
 	if named := filter + oneOf("resource.labels.service_name", names); len(named) <= mostFilter {
 		return named
 	}

@@ -27,8 +27,8 @@ const longestLatency = 1e6 * time.Second
 
 var errNoID = errors.New("it has no insertId")
 
-// Check says what keeps an entry from being counted; nil: nothing does. Times of another age cannot be
-// counted in nanoseconds.
+// Check says what keeps an entry from being counted; nil: nothing does. Times of another age are none, or
+// cannot be counted in nanoseconds.
 func (e *Entry) Check() error {
 	switch {
 	case e.ID == "":
@@ -43,7 +43,7 @@ func (e *Entry) Check() error {
 	return nil
 }
 
-func ofThisAge(at time.Time) bool { return at.Year() >= 1990 && at.Year() <= 2200 }
+func ofThisAge(at time.Time) bool { return at.Year() > 1970 && at.Year() <= 2200 }
 
 // TextOf is an entry's message: the plain one, or else that of a structured payload, of which field returns the
 // text in a field, "" if there is none. A stack trace has a field of its own there
