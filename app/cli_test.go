@@ -162,7 +162,7 @@ func TestCompletionInBash(t *testing.T) {
 		{"validate a.yaml ", ""},
 		{"frobnicate ", ""},
 		{"c", "ctl completion"},
-		{"ctl re", "reject resume retry"},
+		{"ctl re", "reject resume retry resolve"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.typed, func(t *testing.T) {

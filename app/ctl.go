@@ -38,6 +38,11 @@ type ctlCmd struct {
 	Rollback ctlRollback `cmd:"" help:"Send all traffic back to an earlier revision, if need be without Redis." example:"slipway ctl rollback staging/backend 00041 logins fail"`
 	Lock     ctlReason   `cmd:"" help:"Keep rollouts from starting." example:"slipway ctl lock staging load test for 2h"`
 	Unlock   ctlTarget   `cmd:"" help:"End the lock." example:"slipway ctl unlock staging"`
+
+	Incidents ctlIncidents `cmd:"" help:"Say what fails while nobody deploys, who has it, and what is watched." example:"slipway ctl incidents staging"`
+	Ack       ctlIncident  `cmd:"" help:"Say that you have an incident." example:"slipway ctl ack 1x2y3z"`
+	Silence   ctlSilence   `cmd:"" help:"Have nothing said of an incident for a while." example:"slipway ctl silence 1x2y3z 2h"`
+	Resolve   ctlIncident  `cmd:"" help:"Say that an incident is over." example:"slipway ctl resolve 1x2y3z"`
 }
 
 // Help is shown by --help.
@@ -180,6 +185,38 @@ func (c ctlRollback) Run(ctx context.Context, p Process) error {
 	return ctl(ctx, p, order{verb: "rollback", target: c.Target, text: text, direct: c.Direct, following: c.following, answering: c.answering})
 }
 
+type ctlIncidents struct {
+	Target string `arg:"" optional:"" help:"staging, or staging/backend. Left out: everything."`
+	answering
+}
+
+// Run lists incidents.
+func (c ctlIncidents) Run(ctx context.Context, p Process) error {
+	return ctl(ctx, p, order{verb: "incidents", target: c.Target, text: words("incidents", c.Target), answering: c.answering})
+}
+
+// ctlIncident is a command about an incident.
+type ctlIncident struct {
+	ID string `arg:"" optional:"" name:"id" help:"The incident's ID. Left out: the one that is open, if it is only one."`
+	answering
+}
+
+// Run does what the command's name says.
+func (c ctlIncident) Run(ctx context.Context, p Process, k *kong.Context) error {
+	verb := k.Selected().Name
+	return ctl(ctx, p, order{verb: verb, text: words(verb, c.ID), answering: c.answering})
+}
+
+type ctlSilence struct {
+	Rest []string `arg:"" optional:"" name:"id" help:"The incident's ID, and for how long, as in 1x2y3z 2h. Left out: the one that is open, for an hour."`
+	answering
+}
+
+// Run silences an incident.
+func (c ctlSilence) Run(ctx context.Context, p Process) error {
+	return ctl(ctx, p, order{verb: "silence", text: words("silence", c.Rest...), answering: c.answering})
+}
+
 // words joins what would be typed after /deploy.
 func words(verb string, rest ...string) string {
 	return strings.TrimSpace(strings.Join(append([]string{verb}, rest...), " "))
@@ -188,7 +225,7 @@ func words(verb string, rest ...string) string {
 // order is one command of ctl.
 type order struct {
 	verb   string // one of plan.Abilities
-	target string // as typed; "" with status: everything
+	target string // as typed; "" with status or incidents: everything, and with what is about an incident
 	text   string // what would be typed after /deploy; "" for an answer
 	answer rollout.Verb
 	ask    string

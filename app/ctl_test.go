@@ -70,6 +70,12 @@ func TestCtlUsage(t *testing.T) {
 		{"status", 1, "Nothing was done"},
 		{"lock staging load test for 2h", 1, "Nothing was done"},
 		{"abort staging it's too slow", 1, "Nothing was done"},
+		{"ack {@U1}", 2, "is no incident's ID"},
+		{"silence abc123 8d", 2, "up to 7 days"},
+		{"incidents stagin", 2, "did you mean staging?"},
+		{"incidents", 1, "Nothing was done"},
+		{"silence abc123 for 2h", 1, "Nothing was done"},
+		{"ack", 1, "Nothing was done"},
 		{"approve abc234", 1, "Nothing was done"},
 		{"hold staging --ask 3.3", 1, "Nothing was done"},
 	}

@@ -126,6 +126,12 @@ func homeView(home commands.Home, notice string, now time.Time, write, channel f
 	p.text(notice)
 	p.text(home.Trouble)
 	p.add(slack.NewActionBlock(p.id(), p.formButton("", true), p.button(actionRefresh, "", "Refresh")))
+	if len(home.Failing) > 0 {
+		p.header("Open incidents")
+		for _, text := range home.Failing {
+			p.text(text)
+		}
+	}
 	if len(home.Waiting) > 0 {
 		p.header("Waiting for you")
 		for _, item := range home.Waiting {

@@ -24,6 +24,7 @@ func someHome() commands.Home {
 	question := card
 	question.Text = "backend on staging: your approval is asked until {t:1795349400}. Started by {@U0DEPLOYER} at {t:1795347600}."
 	return commands.Home{
+		Failing: []string{"`1x2y3z` backend on staging: 72% errors since 14:02 (limit 5%), <example>. {@U0APPROVER} has had it since {t:1795347600}."},
 		Waiting: []commands.Item{question},
 		Places: []commands.Place{
 			{Environment: "staging", Running: []commands.Item{card}, Ended: []string{

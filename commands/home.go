@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"slipway/plan"
 	"slipway/rollout"
@@ -70,8 +71,8 @@ func (h *Handler) home(ctx context.Context, req Request) Reply {
 	}
 	home.Waiting, home.Trouble = h.waitingFor(ctx, req, active)
 	cases, err := h.cases(ctx)
-	if err != nil {
-		return h.blind(ctx, req, theIncidents, err)
+	if err != nil { // all else is there
+		home.Trouble = strings.TrimSpace(home.Trouble + " " + h.blind(ctx, req, theIncidents, err).Home.Trouble)
 	}
 	open, _ := inOrder(cases, func(plan.Target) bool { return true })
 	home.Failing = accounts(open, req)

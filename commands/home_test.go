@@ -50,6 +50,7 @@ func TestHome(t *testing.T) {
 		{"a decision waits", func(h *Handler, m *memory) { deployFailed(h, m) }, "UDEPLOYER"},
 		{"locks, and what has ended", locked, "UONCALL"},
 		{"incidents", func(h *Handler, m *memory) { several(h, m) }, "UOUTSIDER"},
+		{"incidents cannot be read", func(h *Handler, m *memory) { atApproval(h, m); h.Incidents = forgotten{} }, "UOUTSIDER"},
 		{"groups cannot be read", func(h *Handler, m *memory) { atApproval(h, m); h.Directory = broken{} }, "UAPPROVER"},
 		{"the store is down", func(h *Handler, m *memory) { atApproval(h, m); m.down = true }, "UAPPROVER"},
 	}

@@ -81,7 +81,7 @@ func alerted(h *Handler, m *memory) {
 	h.Directory = groups{"@backend": {"UDEPLOYER", "UAPPROVER"}, "@oncall": {"UONCALL"}}
 	m.book.Sources = []incident.Source{
 		{Target: to("staging/backend"), From: plan.SourceLogs, Since: ago(50 * time.Minute), Seen: ago(time.Second)},
-		{Target: to("preview/web"), From: plan.SourceMetrics, Note: "The log of web is over the limits of Cloud Logging.", Since: ago(2 * time.Minute), Seen: ago(25 * time.Minute)},
+		{Target: to("preview/web"), From: plan.SourceMetrics, Note: "The log of web is over the limits of Cloud Logging.", Since: ago(40 * time.Minute), Seen: ago(25 * time.Minute)},
 	}
 }
 

@@ -21,10 +21,10 @@ type Identity struct {
 	Groups []string `json:"groups,omitempty"`
 }
 
-// Abilities are the words of Identity.May: the commands and the answers to questions of a rollout.
+// Abilities are the words of Identity.May: the commands, the answers to questions of a rollout, and what is done about incidents.
 func Abilities() []string {
-	return []string{"abort", "approve", "confirm", "continue", "deploy", "extend", "history", "hold", "lock", "pause", "plan", "probe",
-		"reject", "resume", "retry", "rollback", "status", "unlock"}
+	return []string{"abort", "ack", "approve", "confirm", "continue", "deploy", "extend", "history", "hold", "incidents", "lock", "pause", "plan",
+		"probe", "reject", "resolve", "resume", "retry", "rollback", "silence", "status", "unlock"}
 }
 
 // Identity returns the identity of a Google account, or nil. Capitals make no difference.
