@@ -107,7 +107,7 @@ func (a *alert) blocks() []slack.Block {
 	}
 	for n, g := range a.groups() {
 		blocks = append(blocks, a.section(fmt.Sprintf("group-%d", n), a.group(g)))
-		if n < a.detail {
+		if n < a.detail && g.Example != g.Title {
 			blocks = append(blocks, a.code(fmt.Sprintf("example-%d", n), g.Example)...)
 		}
 	}

@@ -123,11 +123,9 @@ func extent(g chart.Graph) (from, to time.Time) {
 // graphAlt says what a graph shows to those who do not see it.
 func (a *alert) graphAlt(share string, g chart.Graph) string {
 	text := fmt.Sprintf("%s of %s over time%s. %s.", share, strings.Join(linesOf(g), ", "), seen(g), a.headline.At(a.Now.UTC()))
-	for n, t := range a.targets[:min(len(a.targets), mostDrawn)] {
-		i := a.in(t)[0]
-		said := fmt.Sprintf(" %s of %s requests %s%s.", rollout.Count(i.Evidence.Errors), rollout.Count(i.Evidence.Requests), failing(i, a.alerts(i)), worst(i.Evidence))
-		if i.Evidence.Requests > 0 && (n == 0 || len(a.targets) <= mostDrawn) {
-			text += said
+	for _, t := range a.targets[:min(len(a.targets), mostDrawn)] {
+		if i := a.in(t)[0]; i.Evidence.Requests > 0 {
+			text += fmt.Sprintf(" %s: %s of %s requests %s%s.", t.Service, rollout.Count(i.Evidence.Errors), rollout.Count(i.Evidence.Requests), failing(i, a.alerts(i)), worst(i.Evidence))
 		}
 	}
 	return plain(text+" "+a.verdict(), maxAlt)

@@ -38,7 +38,7 @@ func (a *alert) service(t plan.Target) mrkdwn {
 	for _, i := range a.in(t) {
 		line := sentences(" ", a.standing(i), evidence(i, a.alerts(i)))
 		if len(a.of) > 1 {
-			line = say("*%s: %s* %s", t.Service, i.Brief(), line)
+			line = say("*%s: %s.* %s", t.Service, i.Brief(), line)
 		}
 		lines = append(lines, line)
 	}
@@ -158,7 +158,7 @@ func (a *alert) group(g incident.Group) mrkdwn {
 	i := a.of[slices.IndexFunc(a.of, func(i incident.Incident) bool {
 		return slices.ContainsFunc(i.Groups, func(other incident.Group) bool { return other.Key == g.Key })
 	})]
-	text := say("*%s* — %s since %s", plain(g.Title, 300), rollout.Count(g.Count), moment(began(i), a.Now))
+	text := say("*%s* — %s since %s", plain(g.Title, 150), rollout.Count(g.Count), moment(began(i), a.Now))
 	if g.New != "" {
 		text += say(", new in %s", plain(g.New, 100))
 	}
