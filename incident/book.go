@@ -58,7 +58,7 @@ func (b *Book) Ended(now time.Time) []Incident {
 		ended = append(ended, i)
 		return true
 	})
-	b.Threads = slices.DeleteFunc(b.Threads, func(t Thread) bool { return len(b.Of(t.ID)) == 0 })
+	b.Threads = slices.DeleteFunc(b.Threads, func(t Thread) bool { return b.threadOf(t.ID) == "" })
 	return ended
 }
 

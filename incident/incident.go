@@ -70,9 +70,10 @@ type Incident struct {
 	Said     Said        `json:"said"`
 }
 
-// Open begins an incident.
+// Open begins an incident. Its ID follows from what it is about and since when that is so: replicas that know
+// nothing of one another give it the same one, as far as they saw the same.
 func Open(r Reading, now time.Time) Incident {
-	id := fingerprint(r.Key.Target.String(), string(r.Key.Kind), r.Key.Fingerprint, now.UTC().Format(time.RFC3339Nano))
+	id := fingerprint(r.Key.Target.String(), string(r.Key.Kind), r.Key.Fingerprint, r.Evidence.Since.UTC().Format(time.RFC3339Nano))
 	return Incident{ID: id[:min(6, len(id))], State: Pending, Reading: r, Opened: now}
 }
 

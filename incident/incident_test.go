@@ -208,7 +208,43 @@ func TestBook(t *testing.T) {
 	if b.Observe(target(), []Reading{reading(key, true, 80)}, now); b.Incidents[0].State != Firing || b.Incidents[1].State != Resolved {
 		t.Fatalf("%+v", b.Incidents)
 	}
+	if ended := b.Ended(now.Add(reopen)); len(ended) != 0 {
+		t.Errorf("%+v ended, and nobody was told", ended)
+	}
+	b.Incidents[1] = b.Incidents[1].Say(b.Incidents[1].Due(now, 0), now)
 	if ended := b.Ended(now.Add(reopen)); len(ended) != 1 || ended[0].Key != other || len(b.Incidents) != 1 {
 		t.Errorf("%+v ended, %+v are left", ended, b.Incidents)
+	}
+}
+
+// TestOwed: an end is kept for a day for those who were told of the beginning, in the channel or elsewhere.
+func TestOwed(t *testing.T) {
+	over := begin(t)
+	over.goOn(true, time.Minute)
+	over.goOn(false, time.Minute)
+	for _, tt := range []struct {
+		name string
+		sent map[string]Status
+		told bool
+		at   time.Duration
+		kept bool
+	}{
+		{"all know", map[string]Status{"pagerduty": Recovered}, true, reopen, false},
+		{"nobody else was told", nil, true, reopen, false},
+		{"not long ago", nil, true, reopen - 1, true},
+		{"a pager does not know", map[string]Status{"pagerduty": Triggered}, true, reopen, true},
+		{"a pager never listens", map[string]Status{"pagerduty": Triggered}, true, mostOwed, false},
+		{"the channel does not know", nil, false, reopen, true},
+		{"the channel is gone", nil, false, mostOwed, false},
+	} {
+		i := over.i
+		i.Thread = i.ID
+		if !tt.told {
+			i.Said.State = Firing
+		}
+		b := Book{Incidents: []Incident{i}, Threads: []Thread{{ID: i.ID, Sent: tt.sent}}}
+		if ended := b.Ended(i.Resolved.Add(tt.at)); (len(ended) == 0) != tt.kept || (len(b.Threads) == 1) != tt.kept {
+			t.Errorf("%s: %d ended, %d threads are left", tt.name, len(ended), len(b.Threads))
+		}
 	}
 }

@@ -56,7 +56,7 @@ func (w *Watch) Minutes(from, to time.Time) []Minute {
 	return list
 }
 
-// logged is how many requests the log had in each of the last minutes, whoever made them.
+// logged is how many requests the log had that ended in each of the last minutes, whoever made them.
 type logged struct {
 	last int64 // the newest minute, since 1970
 	n    [lookedBack]int64
@@ -65,8 +65,11 @@ type logged struct {
 // lookedBack is how many minutes can be compared with what Cloud Monitoring counted.
 const lookedBack = 32
 
-func (l *logged) add(at time.Time) {
-	minute := at.Unix() / 60
+func (l *logged) note(e *Entry) {
+	if e.Request == nil {
+		return
+	}
+	minute := e.At.Add(e.Request.Latency).Unix() / 60
 	if minute <= l.last-lookedBack {
 		return
 	}

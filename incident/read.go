@@ -16,8 +16,12 @@ const (
 	// lookBack is how far back the log is read when nothing is known of the time before, and mostBack at most.
 	lookBack = 15 * time.Minute
 	mostBack = time.Hour
-	// readAtOnce is the time of which the log is read by one call.
+	// readAtOnce is the time of which the log is read at once to begin with. It is doubled while little comes, up to
+	// mostAtOnce, and halved when much does: calls are limited, and what one brings is held in memory.
 	readAtOnce = time.Minute
+	mostAtOnce = 15 * time.Minute
+	little     = 1_000 // entries, a page
+	much       = 10_000
 	readTime   = 30 * time.Second
 	// overlap is how much of the log is read again when a session begins: entries are received in another order
 	// than they show. Copies are known by their names.
@@ -106,9 +110,10 @@ func (s *shift) beginSession(now time.Time, turn context.CancelCauseFunc) (from 
 // readUp reads the log up to the session's beginning, and looks at each ten seconds of it.
 func (s *shift) readUp(ctx context.Context, services []Service, from, to time.Time) error {
 	next := from.Truncate(width).Add(width)
-	for ; from.Before(to); from = from.Add(readAtOnce) {
-		until := earlier(from.Add(readAtOnce), to)
+	for at := readAtOnce; from.Before(to); {
+		until, entries := earlier(from.Add(at), to), 0
 		err := s.list(ctx, services, from, until, func(e *Entry) {
+			entries++
 			for ; next.Before(e.received()); next = next.Add(width) {
 				s.observeAgain(ctx, next)
 			}
@@ -116,6 +121,13 @@ func (s *shift) readUp(ctx context.Context, services []Service, from, to time.Ti
 		})
 		if err != nil {
 			return err
+		}
+		from = until
+		switch {
+		case entries <= little:
+			at = min(2*at, mostAtOnce)
+		case entries >= much:
+			at = max(at/2, width)
 		}
 	}
 	return ctx.Err()

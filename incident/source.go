@@ -34,7 +34,7 @@ type projectSource struct {
 	broken int                     // sessions that ended at once, since one that did not
 	doubt  string                  // why it cannot be counted, as a sentence; "": it can
 
-	minute int64 // since 1970, of which requests are counted
+	minute int64 // since 1970, in which the requests were received that are counted
 	n      int64
 }
 
@@ -55,8 +55,11 @@ func (p *projectSource) count(e *Entry) {
 	if e.Request == nil || p.behind {
 		return
 	}
-	if minute := e.At.Unix() / 60; minute != p.minute {
+	switch minute := e.received().Unix() / 60; {
+	case minute > p.minute:
 		p.minute, p.n = minute, 0
+	case minute < p.minute:
+		return
 	}
 	if p.n++; p.n > mostLogged*60 {
 		p.doubt = fmt.Sprintf("There are more than %d requests a second, more than can be counted from request logs.", mostLogged)
@@ -107,13 +110,13 @@ func (s *shift) reading() bool {
 
 // measure counts by Cloud Monitoring where the log cannot be counted, and finds out where that is.
 func (s *shift) measure(ctx context.Context) {
-	var compared time.Time
+	var last time.Time // comparison of the log with the metrics
 	for ctx.Err() == nil {
 		sleep(ctx, measureEvery)
 		now := time.Now().UTC()
-		compare := now.Sub(compared) >= compareEvery
+		compare := now.Sub(last) >= compareEvery
 		if compare {
-			compared = now
+			last = now
 		}
 		turned := false
 		for _, sub := range s.watched {

@@ -80,15 +80,14 @@ func (w *Watch) Add(e *Entry) {
 	at := slice(e.At)
 	if at < w.names.first || at > slice(received)+1 || at-w.names.first >= places {
 		w.Stats.Late++
+		w.logged.note(e)
 		return
 	}
 	if !w.names.note(at, e) {
 		w.Stats.Repeated++
 		return
 	}
-	if e.Request != nil {
-		w.logged.add(e.At)
-	}
+	w.logged.note(e)
 	switch {
 	case w.mutes.cover(e.Revision, e.At):
 		w.Stats.Muted++
