@@ -17,11 +17,11 @@ const VerbDetails rollout.Verb = "details"
 // click passes the press of a button on to its rollout. Every click is answered, on old cards too.
 func (h *Handler) click(ctx context.Context, req Request) Reply {
 	c := req.Click
-	if c.Incident != "" {
-		return h.incidentClick(ctx, req)
-	}
 	if no := beyond(req, string(c.Verb)); no != "" {
 		return Reply{Text: no}
+	}
+	if c.Incident != "" {
+		return h.incidentClick(ctx, req)
 	}
 	h.Log.DebugContext(ctx, "click", "rollout", c.Rollout, "verb", c.Verb, "ask", c.Ask, "version", c.Version, "actor", req.Actor.ID, "request", req.ID)
 	if !isID(c.Rollout) {

@@ -29,6 +29,7 @@ func verbs() []verb {
 		{"plan TARGET", commands.Plan, "What a rollout would do; nothing is started", false},
 		{"graph TARGET 1h", commands.Graph, "The error rate of what serves", false},
 		{"history TARGET", commands.History, "The last rollouts and how they ended", false},
+		{"incidents", commands.ListIncidents, "What fails while nobody deploys, and what is watched", true},
 		{"pause TARGET", commands.Pause, "Start no further step for a while", false},
 		{"resume TARGET", commands.Resume, "Go on after a pause", false},
 		{"retry TARGET", commands.Retry, "Try the failed step again", false},
@@ -38,6 +39,9 @@ func verbs() []verb {
 		{"unlock TARGET", commands.Unlock, "Let rollouts start again", false},
 		{"queue TARGET", commands.Queue, "Get in line for a locked target, or see who is", false},
 		{"unqueue TARGET", commands.Unqueue, "Leave the line, or pass when it is your turn", false},
+		{"ack", commands.Acknowledge, "Say that you have an incident", true},
+		{"silence", commands.Silence, "No word of an incident for a while", true},
+		{"resolve", commands.Resolve, "Say that an incident is over", true},
 		{"help", commands.Help, "What can be typed", true},
 	}
 }
