@@ -167,6 +167,14 @@ func (a *alert) over() bool {
 	return !slices.ContainsFunc(a.of, func(i incident.Incident) bool { return i.State != incident.Resolved })
 }
 
+// end is when the last of it was resolved; zero: nothing is.
+func (a *alert) end() (end time.Time) {
+	for _, i := range a.of {
+		end = latestOf(end, i.Resolved)
+	}
+	return end
+}
+
 // groups are the errors that there are most of.
 func (a *alert) groups() []incident.Group {
 	var list []incident.Group
