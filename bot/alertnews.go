@@ -132,13 +132,13 @@ func (a *alert) subject(of []incident.Incident) mrkdwn {
 	}
 	var names []mrkdwn
 	for _, i := range of {
-		names = append(names, say("%s: %s", i.Key.Target.Service, i.Brief()))
+		names = append(names, say("%s: %s", i.Key.Target.Service, plain(i.Brief(), 150)))
 	}
 	return say(" (%s)", sentences("; ", names...))
 }
 
 func whereOf(i incident.Incident) mrkdwn {
-	return say("*%s on %s* (%s)", i.Key.Target.Service, i.Key.Target.Environment, i.Brief())
+	return say("*%s on %s* (%s)", i.Key.Target.Service, i.Key.Target.Environment, plain(i.Brief(), 150))
 }
 
 // back is why an incident is told again.

@@ -108,7 +108,10 @@ func TestGraphsOfIncidentsThatFail(t *testing.T) {
 			w.Fault(fakeslack.Fault{Method: "files.info", Kind: fakeslack.FaultError, Code: "file_not_found"})
 		}, true, 2},
 		"never processed": {func(w *world, m *monitor) { w.cfg.HTTP.Transport = unprocessed{w.cfg.HTTP.Transport}; m.bot = w.bot() }, false, mostTries},
-		"refused":         {func(w *world, m *monitor) { w.cfg.HTTP.Transport = &declining{w.cfg.HTTP.Transport, 1000}; m.bot = w.bot() }, false, 1},
+		"refused": {func(w *world, m *monitor) {
+			w.cfg.HTTP.Transport = &declining{w.cfg.HTTP.Transport, 1000}
+			m.bot = w.bot()
+		}, false, 1},
 		"cannot be drawn": {func(_ *world, m *monitor) {
 			m.bot.teller.pictures.draw = func(chart.Graph) ([]byte, error) { return nil, errors.New("no ink") }
 		}, false, 0},
