@@ -22,11 +22,8 @@ import (
 func Alert(c incident.Case, names Names, look AlertLook) Message {
 	a := newAlert(c, names, look)
 	m := Message{Text: string(a.text())}
-	for a.detail = mostGroups; ; a.detail-- {
+	for m.Blocks = a.blocks(); !fits(m.Blocks) && a.less(); {
 		m.Blocks = a.blocks()
-		if a.detail == 0 || fits(m.Blocks) {
-			break
-		}
 	}
 	a.version = digestOf(m)[:8]
 	m.Blocks = a.blocks()
@@ -42,6 +39,7 @@ type AlertLook struct {
 const (
 	mostGroups   = 3  // of errors
 	mostServices = 10 // that are shown with how each of them stands
+	mostHeadline = 600
 )
 
 // digestOf changes whenever something that people see does. Before it is part of the block_ids, it is what
@@ -61,13 +59,14 @@ type alert struct {
 	targets  []plan.Target       // their services, in the same order
 	names    Names
 	look     AlertLook
-	detail   int // how many groups have an example
-	version  string
 	headline incident.Headline
+	version  string // of what is shown; part of the block_ids
+	examples int    // how many groups have one
+	services int    // how many are shown
 }
 
 func newAlert(c incident.Case, names Names, look AlertLook) *alert {
-	a := &alert{Case: c, of: slices.Clone(c.Incidents), names: names, look: look}
+	a := &alert{Case: c, of: slices.Clone(c.Incidents), names: names, look: look, examples: mostGroups, services: mostServices}
 	incident.Gravest(a.of)
 	for _, i := range a.of {
 		if !slices.Contains(a.targets, i.Key.Target) {
@@ -80,10 +79,22 @@ func newAlert(c incident.Case, names Names, look AlertLook) *alert {
 	return a
 }
 
+// less leaves something out, examples first; false if nothing can be.
+func (a *alert) less() bool {
+	switch {
+	case a.examples > 0:
+		a.examples--
+	case a.services > 1:
+		a.services--
+	default:
+		return false
+	}
+	return true
+}
+
 // text is the message without blocks: its first line is what a lock screen shows.
 func (a *alert) text() mrkdwn {
-	first := sentences(" ", escape(a.headline.At(a.Now)), a.called())
-	parts := []mrkdwn{cutMarkup(first, maxText/2)}
+	parts := []mrkdwn{sentences(" ", cutMarkup(escape(a.headline.At(a.Now)), mostHeadline), a.called())}
 	for _, t := range a.targets {
 		parts = append(parts, a.service(t))
 	}
@@ -94,9 +105,10 @@ func (a *alert) text() mrkdwn {
 }
 
 func (a *alert) blocks() []slack.Block {
-	blocks := []slack.Block{a.section("head", sentences("\n", say("*%s*", headlineIn(a.headline, a.Now)), a.called()))}
+	head := sentences("\n", say("*%s*", cutMarkup(headlineIn(a.headline, a.Now), mostHeadline)), a.called())
+	blocks := []slack.Block{a.section("head", head)}
 	for n, t := range a.targets {
-		if n == mostServices {
+		if n == a.services {
 			blocks = append(blocks, a.context("more", say("%d more services: `/deploy incidents`", len(a.targets)-n)))
 			break
 		}
@@ -107,7 +119,7 @@ func (a *alert) blocks() []slack.Block {
 	}
 	for n, g := range a.groups() {
 		blocks = append(blocks, a.section(fmt.Sprintf("group-%d", n), a.group(g)))
-		if n < a.detail && g.Example != g.Title {
+		if n < a.examples && g.Example != g.Title {
 			blocks = append(blocks, a.code(fmt.Sprintf("example-%d", n), g.Example)...)
 		}
 	}
@@ -151,7 +163,7 @@ func (a *alert) serviceBlocks(n int, t plan.Target) []slack.Block {
 	}
 	blocks := []slack.Block{section}
 	for _, i := range a.in(t) {
-		if (i.Key.Kind == incident.LogMatches || i.Key.Kind == incident.CrashOnStart) && a.detail > 0 && n < mostGroups {
+		if (i.Key.Kind == incident.LogMatches || i.Key.Kind == incident.CrashOnStart) && n < a.examples {
 			return append(blocks, a.code(fmt.Sprintf("line-%d", n), i.Example)...)
 		}
 	}
@@ -165,6 +177,14 @@ func (a *alert) in(t plan.Target) []incident.Incident {
 
 func (a *alert) over() bool {
 	return !slices.ContainsFunc(a.of, func(i incident.Incident) bool { return i.State != incident.Resolved })
+}
+
+// end is when the last of it was resolved; zero: nothing is.
+func (a *alert) end() (end time.Time) {
+	for _, i := range a.of {
+		end = latestOf(end, i.Resolved)
+	}
+	return end
 }
 
 // groups are the errors that there are most of.

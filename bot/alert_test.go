@@ -364,6 +364,31 @@ func TestAlertEscapes(t *testing.T) {
 	}
 }
 
+// However many fail, and whatever they are called, the message fits, with its first line and its buttons.
+func TestAlertFits(t *testing.T) {
+	for _, services := range []int{1, 10, 40} {
+		c := hostile()
+		name, long := strings.Repeat("service-", 7), strings.Repeat("a&b<c>", 200)
+		for n := range services {
+			for _, kind := range []incident.Kind{incident.ErrorRate, incident.Latency, incident.LogMatches, incident.NoReadyRevision} {
+				i := fault(&c, fmt.Sprint(name, n), kind)
+				i.Example, i.Match, i.Groups = strings.Repeat(long+"\n", 100), long, hostile().Incidents[0].Groups
+				c.Incidents = append(c.Incidents, i)
+			}
+		}
+		m := Alert(c, names, alertLook)
+		checkLimits(t, m)
+		if !strings.HasPrefix(m.Text, fmt.Sprintf("%d services on staging fail since", services+2)) || buttons(m)[0] != "Acknowledge | Silence 1 h | Resolve | Logs" {
+			t.Errorf("%d services: %q, %q", services, cut(m.Text, 100), buttons(m))
+		}
+		for _, b := range alertButtons(m) {
+			if len(b.Value) > maxValue || len(b.URL) > 3000 || len(b.Text.Text) > 75 {
+				t.Errorf("a button of %d, %d and %d bytes", len(b.Value), len(b.URL), len(b.Text.Text))
+			}
+		}
+	}
+}
+
 // The digest, which decides about an edit, changes with what is seen and with nothing else.
 func TestTheMessageChangesWithTheCase(t *testing.T) {
 	shown := func(change func(*incident.Case)) string {

@@ -93,7 +93,8 @@ func (a *alert) returning() []plan.Target {
 	var list []plan.Target
 	for _, i := range a.of {
 		t, s := i.Key.Target, a.About[i.Key.Target].Standing
-		if i.State != incident.Resolved && i.Key.Kind != incident.Pinned && s.Back != "" && i.Revision == s.Serving && !slices.Contains(list, t) {
+		fails := i.State != incident.Resolved && i.Key.Kind != incident.Pinned && i.Revision == s.Serving
+		if fails && s.Serving != "" && s.Back != "" && !slices.Contains(list, t) {
 			list = append(list, t)
 		}
 	}
@@ -104,8 +105,7 @@ func (a *alert) returning() []plan.Target {
 // buttons that change nothing.
 func (a *alert) back(t plan.Target) *slack.ButtonBlockElement {
 	about := a.About[t]
-	s := rollout.Service{CloudRun: about.Service.CloudRun}
-	to := shortRevision(s, rollout.Revision{Name: about.Standing.Back})
+	to := a.short(t, about.Standing.Back)
 	value := fmt.Sprintf("%s|%s %s=%s", a.Thread.ID, t, t.Service, about.Standing.Back)
 	b := slack.NewButtonBlockElement(actionReturn, value, plainObject("Roll back to "+to, maxButton)).WithStyle(slack.StyleDanger)
 	return b.WithConfirm(slack.NewConfirmationBlockObject(

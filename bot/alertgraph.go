@@ -44,7 +44,11 @@ func alertGraph(a *alert) (g chart.Graph, alt string, ok bool) {
 		what, share = "slow requests", "Slow requests"
 	}
 	g.Title = plain(a.headline.At(a.Now.UTC()), mostTitle)
-	g.Subtitle = fmt.Sprintf("%s, by %s, UTC", what, rollout.Period(slice))
+	by := "minute"
+	if slice > time.Minute {
+		by = rollout.Period(slice)
+	}
+	g.Subtitle = fmt.Sprintf("%s, by %s, UTC", what, by)
 	g.Limit = a.limit()
 	g.Marks = a.marks(g)
 	return g, a.graphAlt(share, g), true
@@ -89,7 +93,7 @@ func (a *alert) marks(g chart.Graph) []chart.Mark {
 		}
 	}
 	t := a.targets[0]
-	if o := a.About[t].Origin; o != nil && len(a.targets) == 1 {
+	if o := a.About[t].Origin; o != nil && len(a.targets) == 1 && a.failing(t) != "" {
 		label := a.short(t, a.failing(t)) + " in service"
 		if !o.Ended {
 			label = "rollout of " + a.short(t, a.failing(t))

@@ -27,7 +27,7 @@ type tidings struct {
 	of     []incident.Incident
 }
 
-// gathered puts together what one word of a person did to several incidents.
+// gathered puts together what is said of several incidents in the same words.
 func (a *alert) gathered(news []incident.News) []tidings {
 	var list []tidings
 	for _, n := range news {
@@ -36,7 +36,7 @@ func (a *alert) gathered(news []incident.News) []tidings {
 			continue
 		}
 		i := a.of[at]
-		same := slices.IndexFunc(list, func(t tidings) bool { return t.saying == n.Saying && sameWord(t.of[0], i) })
+		same := slices.IndexFunc(list, func(t tidings) bool { return t.saying == n.Saying && a.alike(t.saying, t.of[0], i) })
 		if same >= 0 {
 			list[same].of = append(list[same].of, i)
 			continue
@@ -46,8 +46,19 @@ func (a *alert) gathered(news []incident.News) []tidings {
 	return list
 }
 
-func sameWord(a, b incident.Incident) bool {
-	return a.By != (incident.Person{}) && a.By == b.By && a.ByAt.Equal(b.ByAt) && a.State == b.State
+// alike reports whether one sentence can say it of both.
+func (a *alert) alike(saying incident.Saying, one, other incident.Incident) bool {
+	switch saying {
+	case incident.SayFiring:
+		return (one.ID == a.Thread.ID) == (other.ID == a.Thread.ID)
+	case incident.SayReopened:
+		return back(one) == back(other)
+	case incident.SayRepeat, incident.SayEscalated:
+		return true
+	case incident.SayAcknowledged, incident.SaySilenced, incident.SayAsk:
+		return one.By == other.By && one.ByAt.Equal(other.ByAt)
+	}
+	return false
 }
 
 func (a *alert) told(t tidings) mrkdwn {
@@ -66,7 +77,7 @@ func (a *alert) told(t tidings) mrkdwn {
 	case incident.SaySilenced:
 		return say("Silenced by %s until %s%s.", who, moment(i.Until, a.Now), a.subject(t.of))
 	case incident.SayResolved:
-		return a.resolved(t)
+		return a.resolved(i)
 	case incident.SayFlapping:
 		return say("%s comes and goes: it began or ended %s in half an hour. Nothing more is said until it has settled for as long.",
 			whereOf(i), rollout.Counted(int64(len(i.Changes)), "time"))
@@ -76,31 +87,42 @@ func (a *alert) told(t tidings) mrkdwn {
 
 // reminder is what is said while nothing has happened.
 func (a *alert) reminder(t tidings, head, called mrkdwn) mrkdwn {
-	i := t.of[0]
+	i, found := t.of[0], mrkdwn("")
+	if len(t.of) == 1 {
+		found = evidence(i, a.alerts(i))
+	}
 	switch t.saying {
 	case incident.SayUpdate:
 		return a.update(i)
 	case incident.SayRepeat:
-		return sentences(" ", called, say("Nobody has acknowledged this for %s: *%s*.", sinceCalled(i, a.Now), head), evidence(i, a.alerts(i)))
+		return sentences(" ", called, say("Nobody has acknowledged this for %s: *%s*.", sinceCalled(i, a.Now), head), found)
 	case incident.SayAsk:
-		return say("%s, you acknowledged this at %s and it still fails: *%s*. %s Resolve it if it is done with, or silence it.",
-			mention(i.By.ID, i.By.Name), moment(i.ByAt, a.Now), head, evidence(i, a.alerts(i)))
+		asked := say("%s, you acknowledged this at %s and it still fails: *%s*.", mention(i.By.ID, i.By.Name), moment(i.ByAt, a.Now), head)
+		return sentences(" ", asked, found, "Resolve it if it is done with, or silence it.")
 	case incident.SayEscalated:
-		var to []string
-		if e := a.alerts(i).Escalate; e != nil {
-			to = e.To
-		}
-		text := sentences(" ", a.names.mentions(to), say("Nobody has acknowledged this for %s: *%s*.", sinceCalled(i, a.Now), head))
+		text := sentences(" ", a.names.mentions(a.escalation(t.of)), say("Nobody has acknowledged this for %s: *%s*.", sinceCalled(i, a.Now), head), found)
 		if called != "" {
-			text += say(" Called at %s: %s.", moment(i.Said.Called, a.Now), called)
+			text += say(" Called at %s: %s.", moment(latestOf(i.Said.Called, i.Fired), a.Now), called)
 		}
 		return text
 	}
 	return ""
 }
 
+// escalation are those who are called when nobody answers, each once.
+func (a *alert) escalation(of []incident.Incident) []string {
+	var list []string
+	for _, i := range of {
+		if e := a.alerts(i).Escalate; e != nil {
+			list = append(list, e.To...)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
 func sinceCalled(i incident.Incident, now time.Time) string {
-	return rollout.Period(now.Sub(i.Said.Called).Round(time.Minute))
+	return rollout.Period(now.Sub(latestOf(i.Said.Called, i.Fired)).Round(time.Minute))
 }
 
 // subject names what was done about, where that is not plain.
@@ -110,13 +132,13 @@ func (a *alert) subject(of []incident.Incident) mrkdwn {
 	}
 	var names []mrkdwn
 	for _, i := range of {
-		names = append(names, say("%s: %s", i.Key.Target.Service, i.Brief()))
+		names = append(names, say("%s: %s", i.Key.Target.Service, plain(i.Brief(), 150)))
 	}
 	return say(" (%s)", sentences("; ", names...))
 }
 
 func whereOf(i incident.Incident) mrkdwn {
-	return say("*%s on %s* (%s)", i.Key.Target.Service, i.Key.Target.Environment, i.Brief())
+	return say("*%s on %s* (%s)", i.Key.Target.Service, i.Key.Target.Environment, plain(i.Brief(), 150))
 }
 
 // back is why an incident is told again.
@@ -133,7 +155,7 @@ func back(i incident.Incident) string {
 // update tells the rate of the last minutes and since it began.
 func (a *alert) update(i incident.Incident) mrkdwn {
 	found := evidence(i, a.alerts(i))
-	if i.Evidence.Requests == 0 {
+	if !rated(i) {
 		return say("%s: %s", whereOf(i), found)
 	}
 	requests, bad := recent(a.About[i.Key.Target].Minutes, i.Key.Kind, a.Now.Add(-updateSpan))
@@ -170,14 +192,19 @@ func recent(minutes []incident.Minute, kind incident.Kind, from time.Time) (requ
 	return requests, bad
 }
 
-// resolved says how something ended, what it was, and what that is based on.
-func (a *alert) resolved(t tidings) mrkdwn {
-	var lines []mrkdwn
-	for _, i := range t.of {
-		line := say("*Resolved* by %s after %s: %s. %s", byWhom(i), lasted(i), whereOf(i), evidence(i, a.alerts(i)))
-		lines = append(lines, sentences(" ", line, a.basis(i)))
+// rated reports whether a fault is about a share of requests.
+func rated(i incident.Incident) bool {
+	switch i.Key.Kind {
+	case incident.ErrorRate, incident.SlowLeak, incident.Latency:
+		return true
 	}
-	return sentences("\n", lines...)
+	return false
+}
+
+// resolved says how something ended, what it was, and what that is based on.
+func (a *alert) resolved(i incident.Incident) mrkdwn {
+	ended := say("*Resolved* by %s after %s: %s.", byWhom(i), lasted(i), whereOf(i))
+	return sentences(" ", ended, evidence(i, a.alerts(i)), a.basis(i))
 }
 
 // basis is why something counts as over.
@@ -194,12 +221,13 @@ func (a *alert) basis(i incident.Incident) mrkdwn {
 		return "The traffic is not kept there any more."
 	}
 	requests, bad := recent(a.About[i.Key.Target].Minutes, i.Key.Kind, i.Evidence.Until)
-	if requests == 0 {
-		return "Since then the requests show that it is over."
+	if requests == 0 || i.Limit > 0 && rollout.Share(bad, requests) >= float64(i.Limit) { // minutes do not end where it did
+		return "The requests since then show that it is over."
 	}
 	limit := "below the limit"
 	if i.Limit > 0 {
 		limit = "below " + i.Limit.String()
 	}
-	return say("Since %s %s of %s: enough to show that it is %s again.", moment(i.Evidence.Until, a.Now), rollout.Count(bad), rollout.Counted(requests, "request"), limit)
+	return say("Since %s %s of %s requests %s: enough to show that it is %s again.", moment(i.Evidence.Until, a.Now),
+		rollout.Count(bad), rollout.Count(requests), failing(i, a.alerts(i)), limit)
 }

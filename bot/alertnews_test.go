@@ -20,9 +20,13 @@ func due(c incident.Case, saying incident.Saying) incident.Case {
 
 // TestNews: what the thread is told for each saying, whose words are kept in testdata.
 func TestNews(t *testing.T) {
-	acknowledged := func(i *incident.Incident) { i.State, i.By, i.ByAt = incident.Acknowledged, ann, noon.Add(8*time.Minute) }
+	acknowledged := func(i *incident.Incident) {
+		i.State, i.By, i.ByAt = incident.Acknowledged, ann, noon.Add(8*time.Minute)
+	}
 	said := func(state incident.State, at time.Time) func(*incident.Incident) {
-		return func(i *incident.Incident) { i.Said = incident.Said{State: state, At: at, Called: noon.Add(time.Minute)} }
+		return func(i *incident.Incident) {
+			i.Said = incident.Said{State: state, At: at, Called: noon.Add(time.Minute)}
+		}
 	}
 	everyone := func(c incident.Case, change func(*incident.Incident)) func() incident.Case {
 		return func() incident.Case {
@@ -63,7 +67,11 @@ func TestNews(t *testing.T) {
 		{"acknowledged", become(acknowledged), incident.SayAcknowledged, false},
 		{"all acknowledged", everyone(ten(), acknowledged), incident.SayAcknowledged, false},
 		{"one of several acknowledged", func() incident.Case { c := joined(); acknowledged(&c.Incidents[2]); return c }, incident.SayAcknowledged, false},
-		{"silenced", become(func(i *incident.Incident) { acknowledged(i); i.State, i.Until = incident.Silenced, noon.Add(68*time.Minute) }), incident.SaySilenced, false},
+		{"several resolved", everyone(joined(), resolvedBy(incident.Person{})), incident.SayResolved, false},
+		{"silenced", become(func(i *incident.Incident) {
+			acknowledged(i)
+			i.State, i.Until = incident.Silenced, noon.Add(68*time.Minute)
+		}), incident.SaySilenced, false},
 		{"resolved", later(become(resolvedBy(incident.Person{}))), incident.SayResolved, false},
 		{"resolved by hand", become(resolvedBy(ann)), incident.SayResolved, false},
 		{"not seen again", alone(incident.LogMatches, func(i *incident.Incident) {
@@ -88,6 +96,9 @@ func TestNews(t *testing.T) {
 		{"repeat", become(said(incident.Firing, noon.Add(time.Minute))), incident.SayRepeat, false},
 		{"ask", become(acknowledged), incident.SayAsk, false},
 		{"escalated", become(said(incident.Firing, noon.Add(time.Minute))), incident.SayEscalated, true},
+		{"several reopened", everyone(joined(), said(incident.Resolved, noon.Add(-time.Minute))), incident.SayReopened, false},
+		{"several escalated", everyone(ten(), said(incident.Firing, noon.Add(time.Minute))), incident.SayEscalated, true},
+		{"several asked about", everyone(joined(), acknowledged), incident.SayAsk, false},
 		{"hostile", hostile, incident.SayUpdate, false},
 	}
 	var out strings.Builder

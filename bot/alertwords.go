@@ -38,7 +38,7 @@ func (a *alert) service(t plan.Target) mrkdwn {
 	for _, i := range a.in(t) {
 		line := sentences(" ", a.standing(i), evidence(i, a.alerts(i)))
 		if len(a.of) > 1 {
-			line = say("*%s: %s.* %s", t.Service, i.Brief(), line)
+			line = say("*%s: %s.* %s", t.Service, plain(i.Brief(), 150), line)
 		}
 		lines = append(lines, line)
 	}
@@ -100,7 +100,7 @@ func evidence(i incident.Incident, alerts plan.Alerts) mrkdwn {
 	case incident.CrashOnStart:
 		return say("Containers ended with an error %s, last at %s.", rollout.Counted(e.Errors, "time"), clock(e.Until))
 	case incident.NoReadyRevision, incident.Pinned:
-		return escape(plain(i.Example, 600))
+		return escape(plain(i.Example, 300))
 	}
 	return say("%s of %s requests %s%s.", rollout.Count(e.Errors), rollout.Count(e.Requests), failing(i, alerts), worst(e))
 }

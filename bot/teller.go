@@ -128,14 +128,7 @@ func (t *telling) lookUp(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	var handles []string
-	for _, about := range t.c.About {
-		handles = append(handles, about.Service.Alerts.Mention...)
-		if e := about.Service.Alerts.Escalate; e != nil {
-			handles = append(handles, e.To...)
-		}
-	}
-	t.names, t.sure = t.directory.names(ctx, handles)
+	t.names, t.sure = t.directory.names(ctx, t.handles())
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -147,6 +140,20 @@ func (t *telling) lookUp(ctx context.Context) (err error) {
 		t.sure = true // as sure as it gets
 	}
 	return nil
+}
+
+// handles are those that the message or the news may mention.
+func (t *telling) handles() (list []string) {
+	if len(t.untold()) == 0 && newAlert(t.c, nil, AlertLook{}).called() == "" {
+		return nil
+	}
+	for _, about := range t.c.About {
+		list = append(list, about.Service.Alerts.Mention...)
+		if e := about.Service.Alerts.Escalate; e != nil {
+			list = append(list, e.To...)
+		}
+	}
+	return list
 }
 
 // keep stores what is posted by now.

@@ -66,18 +66,15 @@ func (t *telling) stale() bool {
 		return true
 	}
 	if a.over() {
-		var end time.Time
-		for _, i := range a.of {
-			end = latestOf(end, i.Resolved)
-		}
-		return t.m.GraphAt.Before(end)
+		return t.m.GraphAt.Before(a.end())
 	}
 	return !a.some(incident.Silenced) && t.c.Now.Sub(t.m.GraphAt) >= graphEvery
 }
 
 // upload draws the graph and sends it.
 func (t *telling) upload(ctx context.Context, d drawing, again time.Duration) (time.Duration, error) {
-	g, alt, ok := alertGraph(newAlert(t.c, t.names, AlertLook{}))
+	a := newAlert(t.c, t.names, AlertLook{})
+	g, alt, ok := alertGraph(a)
 	if !ok {
 		return again, nil
 	}
@@ -92,7 +89,7 @@ func (t *telling) upload(ctx context.Context, d drawing, again time.Duration) (t
 	if err != nil {
 		return t.failed(d, err, again)
 	}
-	t.remember(drawing{file: to.id, shows: t.c.Now, until: time.Now().Add(readyTime), tries: d.tries})
+	t.remember(drawing{file: to.id, shows: latestOf(t.c.Now, a.end()), until: time.Now().Add(readyTime), tries: d.tries})
 	return sooner(again, lookAfter), nil
 }
 

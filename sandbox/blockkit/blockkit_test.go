@@ -51,7 +51,7 @@ func blocksOf(t *testing.T, path string) json.RawMessage {
 func TestGoldens(t *testing.T) {
 	for _, path := range []string{
 		"../../bot/testdata/gate_at_10.json", "../../bot/testdata/gate_at_10_classic.json", "../../bot/testdata/waiting_for_approval.json",
-		"../../bot/testdata/rolled_back.json", "../../bot/testdata/answer_chart.json", "testdata/every_block.json", "testdata/modal.json",
+		"../../bot/testdata/rolled_back.json", "../../bot/testdata/answer_chart.json", "../../bot/testdata/incident_firing.json", "../../bot/testdata/incident_joined.json", "testdata/every_block.json", "testdata/modal.json",
 	} {
 		name := strings.TrimSuffix(filepath.Base(path), ".json") + ".html"
 		t.Run(name, func(t *testing.T) {
