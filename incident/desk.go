@@ -82,7 +82,11 @@ func (d *desk) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.unsaved {
+	switch {
+	case version == 0 && d.at.version != 0: // the store has forgotten it
+		d.at.version, d.unsaved = 0, true
+		return nil
+	case d.unsaved:
 		b = d.at.book.over(b)
 	}
 	d.at = saved{b, version}

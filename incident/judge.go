@@ -80,6 +80,12 @@ func newJudge(limit, slices float64) (judge, error) {
 	return j, err
 }
 
+// stretch judges slices that are so many times as long as those before.
+func (j *judge) stretch(times float64) {
+	j.Detector.Stretch(times)
+	j.Resolver.Stretch(times)
+}
+
 // add judges the next slice; burning is what burn rates say at its end. armed is the
 // judge as newJudge made it, which an alarm that is over goes back to.
 func (j *judge) add(armed *judge, at int64, s share, burning bool) {

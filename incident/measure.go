@@ -14,9 +14,23 @@ func (w *Watch) Measured(on bool) {
 	}
 	w.rejudge()
 	w.metered, w.floor = on, w.judged()
+	times := float64(minute)
 	if !on {
+		times = 1 / times
 		w.names = newNames()
 		w.names.advance(w.first)
+	}
+	w.stretch(&w.armed, times)
+	w.stretch(&w.settled, times)
+	for i := range w.trail {
+		w.stretch(&w.trail[i], times)
+	}
+}
+
+// stretch has each slice be the only one in so many: the judges' patience is in slices.
+func (w *Watch) stretch(judges *[rates]judge, times float64) {
+	for rate := range judges {
+		judges[rate].stretch(times)
 	}
 }
 
@@ -80,17 +94,17 @@ func (l *logged) note(e *Entry) {
 	l.n[minute%lookedBack]++
 }
 
-// Lacks reports how many requests Cloud Monitoring counted in minutes, and how many of those
-// the log had.
+// Lacks reports how many requests Cloud Monitoring counted in minutes of which the log was
+// read, and how many of those the log had.
 func (w *Watch) Lacks(minutes []Minute) (counted, had int64) {
 	var seen []int64
 	for _, m := range minutes {
 		at := m.At.Unix() / 60
-		if at > w.logged.last || at <= w.logged.last-lookedBack {
+		if at <= w.logged.last-lookedBack {
 			continue
 		}
 		counted += m.Requests
-		if !slices.Contains(seen, at) {
+		if at <= w.logged.last && !slices.Contains(seen, at) {
 			seen = append(seen, at)
 			had += w.logged.n[at%lookedBack]
 		}

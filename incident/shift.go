@@ -45,6 +45,7 @@ type subject struct {
 	posture posture
 	note    string             // why the log is not where its numbers come from, or is not whole, as a sentence
 	turned  time.Time          // since when they come from where they do
+	unread  bool               // they come from the metrics only because the log cannot be read
 	origins map[string]*Origin // by revision; nil: no rollout is known to have brought it
 }
 

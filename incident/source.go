@@ -85,6 +85,11 @@ func (s *shift) upToDate(since time.Time) {
 	if s.source.whole.IsZero() {
 		s.source.whole = since
 	}
+	for _, sub := range s.watched {
+		if sub.unread && sub.turn(false, "", time.Now().UTC()) {
+			defer s.source.turn(errTurned)
+		}
+	}
 }
 
 // brokeOff notes why the log cannot be read, if that is not for a moment only.
@@ -97,7 +102,7 @@ func (s *shift) brokeOff(err error, atOnce bool) {
 	}
 	if s.source.broken++; s.source.broken >= mostBroken {
 		s.blind = fmt.Sprintf("The log cannot be read since %s. %s", time.Now().UTC().Format("15:04 MST"), reasonOf(err))
-		s.source.doubt = "The log cannot be read."
+		s.source.doubt = s.blind
 	}
 }
 
@@ -169,7 +174,9 @@ func (s *shift) measureOne(ctx context.Context, sub *subject, compare bool, now 
 			return false
 		}
 	}
-	return sub.turn(true, doubt, now)
+	sub.turn(true, doubt, now)
+	sub.unread = s.blind != ""
+	return true
 }
 
 func (s *shift) minutes(ctx context.Context, service Service, from time.Time) ([]Minute, time.Time, error) {
@@ -181,9 +188,9 @@ func (s *shift) minutes(ctx context.Context, service Service, from time.Time) ([
 // turn has requests counted by Cloud Monitoring, or by the log again.
 func (sub *subject) turn(metered bool, why string, now time.Time) bool {
 	sub.watch.Measured(metered)
-	sub.turned, sub.note = now, ""
+	sub.turned, sub.note, sub.unread = now, "", false
 	if metered && why != "" {
-		sub.note = why + " Requests are counted by Cloud Monitoring, three to five minutes later."
+		sub.note = why + " Requests are counted by Cloud Monitoring, by the minute, so that alarms come some ten minutes later."
 	}
 	return true
 }

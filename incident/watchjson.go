@@ -52,7 +52,8 @@ func (w *Watch) UnmarshalJSON(data []byte) error {
 	}
 	read.keep(j.Judges)
 	read.first, read.counts, read.groups, read.sightings, read.Stats = j.First, j.Counts, j.Groups, j.Sightings, j.Stats
-	read.mutes, read.metered, read.blames = j.Mutes, j.Metered, j.Blames
+	read.mutes, read.blames = j.Mutes, j.Blames
+	read.goOn(j.Metered)
 	read.names.advance(j.First)
 	*w = *read
 	return nil
@@ -67,6 +68,13 @@ func (w *Watch) keep(judges [rates]judge) {
 	}
 }
 
+// goOn counts as the watch did whose judges were kept.
+func (w *Watch) goOn(metered bool) {
+	if w.metered = metered; metered {
+		w.stretch(&w.armed, minute)
+	}
+}
+
 // Follow goes on from the watch's settled state by other rules.
 func (w *Watch) Follow(rules Rules) (*Watch, error) {
 	next, err := NewWatch(w.target, rules)
@@ -76,7 +84,8 @@ func (w *Watch) Follow(rules Rules) (*Watch, error) {
 	last := w.first - 1
 	next.keep(w.settled)
 	next.first, next.counts, next.groups, next.sightings, next.Stats = w.first, w.counts.trim(last), w.groups.trim(last), w.sightings.trim(last), w.Stats
-	next.mutes, next.metered, next.blames = w.mutes, w.metered, w.blames.trim(last)
+	next.mutes, next.blames = w.mutes, w.blames.trim(last)
+	next.goOn(w.metered)
 	next.names.advance(w.first)
 	return next, nil
 }

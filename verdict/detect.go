@@ -54,6 +54,12 @@ func (c *changepoint) log() float64 {
 	return logMean(&terms)
 }
 
+func (c *changepoint) stretch(times float64) {
+	if times > 0 {
+		c.needs /= times
+	}
+}
+
 func (c *changepoint) decided() bool {
 	needs := math.Log(c.needs)
 	for _, l := range c.logs {
@@ -104,6 +110,10 @@ func (d *Detector) Add(b Bucket) {
 	}
 }
 
+// Stretch makes the detector one for buckets that are so many times as long as those before: as many days are
+// between two false alarms as there were.
+func (d *Detector) Stretch(times float64) { d.c.stretch(times) }
+
 // Alarm reports whether the buckets so far raise the alarm.
 func (d *Detector) Alarm() bool { return d.c.decided() }
 
@@ -131,6 +141,9 @@ func (r *Resolver) Add(b Bucket) {
 		r.c.pace.learn(b.Requests)
 	}
 }
+
+// Stretch makes the resolver one for buckets that are so many times as long as those before.
+func (r *Resolver) Stretch(times float64) { r.c.stretch(times) }
 
 // Resolved reports whether the buckets so far show that the rate is below the limit.
 func (r *Resolver) Resolved() bool { return r.c.decided() }

@@ -293,3 +293,24 @@ func BenchmarkDetector(b *testing.B) {
 		d.Alarm()
 	}
 }
+
+// A detector of minutes and one of ten seconds raise as many false alarms a day.
+func TestStretch(t *testing.T) {
+	slices, err := NewDetector(0.05, FalseAlarmBuckets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	minutes, err := NewDetector(0.05, FalseAlarmBuckets/6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stretched := slices
+	stretched.Stretch(6)
+	if stretched != minutes {
+		t.Errorf("%+v, want %+v", stretched, minutes)
+	}
+	stretched.Stretch(1.0 / 6)
+	if diff := stretched.c.needs - slices.c.needs; diff > 1e-6 || diff < -1e-6 {
+		t.Errorf("stretched there and back it needs %v", stretched.c.needs)
+	}
+}
