@@ -10,93 +10,6 @@ import (
 	"slipway/sandbox/fakeslack"
 )
 
-// monitor tells as the watch does: it keeps what is posted, and calls again when it is asked to or has failed.
-type monitor struct {
-	t    *testing.T
-	w    *world
-	bot  *Bot
-	c    incident.Case
-	kept incident.Message
-	left int // how often keeping works yet; negative: always
-	errs int
-}
-
-func (w *world) monitor(c incident.Case) *monitor {
-	w.t.Helper()
-	c.Thread.Opened = time.Now()
-	return &monitor{t: w.t, w: w, bot: w.bot(), c: c, left: -1}
-}
-
-func (m *monitor) keep(posted incident.Message) error {
-	if m.left == 0 {
-		return errDead
-	}
-	m.left--
-	m.kept = posted
-	return nil
-}
-
-// tell calls Tell once.
-func (m *monitor) tell() (time.Duration, error) {
-	again, err := m.bot.Tell(m.t.Context(), m.c, m.kept, m.keep)
-	if err != nil {
-		m.errs++
-	}
-	return again, err
-}
-
-// until calls Tell for as long as it takes, up to d; what was told is no news any more.
-func (m *monitor) until(d time.Duration) {
-	m.t.Helper()
-	end := time.Now().Add(d)
-	for time.Now().Before(end) {
-		again, err := m.tell()
-		switch {
-		case err != nil:
-			again = time.Second
-		case again == 0:
-			again = time.Second
-		}
-		if err == nil {
-			m.c.News = nil
-		}
-		began := time.Now()
-		pass(min(again, time.Until(end)))
-		m.c.Now = m.c.Now.Add(time.Since(began))
-	}
-}
-
-// say makes something due of all incidents.
-func (m *monitor) say(saying incident.Saying, change func(*incident.Incident)) {
-	for n := range m.c.Incidents {
-		change(&m.c.Incidents[n])
-	}
-	m.c = due(m.c, saying)
-	for n := range m.c.News {
-		m.c.News[n].Key += time.Now().Format("/15:04:05.000")
-	}
-}
-
-func nothing(*incident.Incident) {}
-
-func worsen(i *incident.Incident) { i.Evidence.Errors++; i.Evidence.Requests++ }
-
-// want checks how many messages and replies there are.
-func (m *monitor) want(messages, replies int) (top, thread []fakeslack.Message) {
-	m.t.Helper()
-	top, thread = m.w.channel()
-	if len(top) != messages || len(thread) != replies {
-		m.t.Fatalf("%d messages and %d replies, want %d and %d\n%s", len(top), len(thread), messages, replies, m.w.log)
-	}
-	return top, thread
-}
-
-func firing(w *world) *monitor {
-	m := w.monitor(outage())
-	m.say(incident.SayFiring, nothing)
-	return m
-}
-
 func TestAnIncidentIsOneMessage(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		m := firing(w)
@@ -153,6 +66,26 @@ func TestAnIncidentIsEditedEveryTenSeconds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A process that dies between an edit and keeping it is not followed by one that edits too soon.
+func TestACrashAfterAnEditOfAnIncident(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := firing(w)
+		m.until(30 * time.Second)
+		before := len(w.calls("chat.update"))
+		m.left = 1
+		worsen(&m.c.Incidents[0])
+		if _, err := m.tell(); !errors.Is(err, errDead) {
+			t.Fatal(err)
+		}
+		m.left, m.bot = -1, w.bot()
+		m.until(15 * time.Second)
+		edits := w.calls("chat.update")[before:]
+		if len(edits) != 2 || edits[1].Time.Sub(edits[0].Time) < editEvery {
+			t.Errorf("%d edits, the second too soon", len(edits))
+		}
+	})
 }
 
 // A process that dies between a post and keeping it: the next one finds the message, or the reply.
@@ -247,7 +180,9 @@ func TestRetryAfterOfAnIncidentsEdit(t *testing.T) {
 			before := len(w.calls("chat.update"))
 			w.Fault(fakeslack.Fault{Method: "chat.update", Kind: fakeslack.FaultRateLimit, RetryAfter: 25 * time.Second})
 			m.say(incident.SayUpdate, worsen)
-			m.until(40 * time.Second)
+			for range 40 { // even if it is called more often than it asks for
+				m.until(time.Second)
+			}
 			edits := w.calls("chat.update")[before:]
 			if len(edits) != 2 || edits[1].Time.Sub(edits[0].Time) < 25*time.Second {
 				t.Errorf("Redis there: %v, %d edits", redis, len(edits))
@@ -282,7 +217,10 @@ func TestIncidentsSpendTheUpdates(t *testing.T) {
 }
 
 func TestADeletedIncidentIsPostedAnew(t *testing.T) {
-	for name, saying := range map[string]incident.Saying{"with an edit due": incident.SayUpdate, "with a reply due": incident.SayRepeat} {
+	for name, tt := range map[string]struct {
+		saying incident.Saying // "": nothing
+		change func(*incident.Incident)
+	}{"with an edit due": {"", worsen}, "with a reply due": {incident.SayRepeat, nothing}, "with both": {incident.SayUpdate, worsen}} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				m := firing(w)
@@ -290,14 +228,15 @@ func TestADeletedIncidentIsPostedAnew(t *testing.T) {
 				if _, _, err := m.bot.api.DeleteMessageContext(t.Context(), deploys, m.kept.TS); err != nil {
 					t.Fatal(err)
 				}
-				change := nothing
-				if saying == incident.SayUpdate {
-					change = worsen
+				replies := 0
+				if m.say(tt.saying, tt.change); tt.saying == "" {
+					m.c.News = nil
+				} else {
+					replies = 1
 				}
-				m.say(saying, change)
-				m.until(30 * time.Second)
-				top, thread := m.want(1, 1)
-				if thread[0].ThreadTS != top[0].TS || m.kept.TS != top[0].TS {
+				m.until(5 * time.Second)
+				top, thread := m.want(1, replies)
+				if m.kept.TS != top[0].TS || replies > 0 && thread[0].ThreadTS != top[0].TS {
 					t.Error("the reply is in another thread")
 				}
 			})
