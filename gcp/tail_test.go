@@ -6,10 +6,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"slipway/incident"
 	"slipway/sandbox/fakegcp"
+	"slipway/sandbox/memnet"
 )
 
 // following is a Tail under way.
@@ -145,6 +147,20 @@ func TestTailSaysWhyItEnds(t *testing.T) {
 				t.Errorf("%s: %#v, want the label %q", tt.name, err, tt.label)
 			}
 		}
+	})
+}
+
+// Where nobody answers, it is whoever follows that tries again, and knows.
+func TestTailWithoutACloud(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cloud, err := Open(t.Context(), Config{Endpoint: "nowhere.test:443", Dial: memnet.New().Dial})
+		must(t, err)
+		began := time.Now()
+		err = cloud.Tail(t.Context(), project, []incident.Service{alerting()}, nil, nil)
+		if err == nil || asFailure(err) != nil || time.Since(began) > callTime {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		must(t, cloud.Close())
 	})
 }
 
