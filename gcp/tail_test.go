@@ -3,11 +3,14 @@ package gcp
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"cloud.google.com/go/logging/apiv2/loggingpb"
 
 	"slipway/incident"
 	"slipway/sandbox/fakegcp"
@@ -178,4 +181,14 @@ func TestTailOfASilentProject(t *testing.T) {
 			t.Errorf("%d entries", len(got))
 		}
 	})
+}
+
+func TestLimits(t *testing.T) {
+	words := map[string]bool{}
+	for reason := range loggingpb.TailLogEntriesResponse_SuppressionInfo_Reason_name {
+		words[limitOf(loggingpb.TailLogEntriesResponse_SuppressionInfo_Reason(reason))] = true
+	}
+	if want := map[string]bool{"rate limit": true, "read too slowly": true, "no reason given": true}; !maps.Equal(words, want) {
+		t.Errorf("%v, want %v: is there another reason?", words, want)
+	}
 }
