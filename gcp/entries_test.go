@@ -82,11 +82,21 @@ func TestEntriesByWindows(t *testing.T) {
 			began := time.Now()
 			time.Sleep(15 * time.Second)
 			pieces = append(pieces, w.entries(ctx, began, time.Now())...)
+			if began.Equal(from) {
+				time.Sleep(5 * time.Second)
+				wantEach(t, "a window again, later", w.entries(ctx, from, from.Add(15*time.Second)), pieces)
+				pieces = append(pieces, w.entries(ctx, from.Add(15*time.Second), time.Now())...)
+			}
 		}
 		whole := w.entries(ctx, from, time.Now())
 		sorted := slices.IsSortedFunc(whole, func(a, b incident.Entry) int { return a.Received.Compare(b.Received) })
 		if len(whole) < 1800 || !sorted { // 20 requests a second, and a traceback for three in four
 			t.Errorf("%d entries, by reception: %v", len(whole), sorted)
+		}
+		edge := whole[len(whole)/2]
+		wantEach(t, "a window of one", w.entries(ctx, edge.Received, edge.Received.Add(time.Nanosecond)), []incident.Entry{edge})
+		if before := w.entries(ctx, edge.Received.Add(-time.Second), edge.Received); slices.ContainsFunc(before, func(e incident.Entry) bool { return e.ID == edge.ID }) {
+			t.Error("a window has what was received at its end")
 		}
 		counts := map[string]int{}
 		for _, e := range whole {

@@ -72,6 +72,7 @@ func TestRescueThroughTrouble(t *testing.T) {
 		{Method: "UpdateService", Kind: fakegcp.FaultError, Code: "ABORTED", Count: 3},
 		{Method: "UpdateService", Kind: fakegcp.FaultAppliedButError, Count: 1},
 		{Method: "UpdateService", Kind: fakegcp.FaultError, Code: "UNAVAILABLE", Count: 2},
+		{Method: "UpdateService", Kind: fakegcp.FaultError, Code: "INVALID_ARGUMENT", Count: 1}, // it does not like the note
 		{Method: "GetOperation", Kind: fakegcp.FaultError, Code: "UNAVAILABLE", Count: 2},
 	} {
 		t.Run(fault.Method+" "+fault.Kind+" "+fault.Code, func(t *testing.T) {

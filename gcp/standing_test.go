@@ -69,6 +69,8 @@ func TestStandingDuringARollout(t *testing.T) {
 	inWorld(t, fakegcp.Behavior{}, func(ctx context.Context, w *world) {
 		w.pass(ctx, deployStep())
 		w.wantStanding(ctx, "with a candidate", incident.Standing{Serving: stableName})
+		w.touch(fakegcp.TouchRequest{})
+		w.wantStanding(ctx, "with a candidate that others touched", incident.Standing{Serving: stableName})
 		w.pass(ctx, trafficStep(10, ""))
 		w.wantStanding(ctx, "with 10% on it", incident.Standing{Serving: stableName, Back: stableName})
 		w.pass(ctx, trafficStep(100, ""))

@@ -3,13 +3,18 @@ package gcp
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"cloud.google.com/go/logging/apiv2/loggingpb"
 
 	"slipway/incident"
 	"slipway/sandbox/fakegcp"
+	"slipway/sandbox/memnet"
 )
 
 // following is a Tail under way.
@@ -148,6 +153,20 @@ func TestTailSaysWhyItEnds(t *testing.T) {
 	})
 }
 
+// Where nobody answers, it is whoever follows that tries again, and knows.
+func TestTailWithoutACloud(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cloud, err := Open(t.Context(), Config{Endpoint: "nowhere.test:443", Dial: memnet.New().Dial})
+		must(t, err)
+		began := time.Now()
+		err = cloud.Tail(t.Context(), project, []incident.Service{alerting()}, nil, nil)
+		if err == nil || asFailure(err) != nil || time.Since(began) > callTime {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		must(t, cloud.Close())
+	})
+}
+
 // A session in which nothing is said stays open.
 func TestTailOfASilentProject(t *testing.T) {
 	inWatch(t, fakegcp.Config{}, func(ctx context.Context, w *world) {
@@ -162,4 +181,14 @@ func TestTailOfASilentProject(t *testing.T) {
 			t.Errorf("%d entries", len(got))
 		}
 	})
+}
+
+func TestLimits(t *testing.T) {
+	words := map[string]bool{}
+	for reason := range loggingpb.TailLogEntriesResponse_SuppressionInfo_Reason_name {
+		words[limitOf(loggingpb.TailLogEntriesResponse_SuppressionInfo_Reason(reason))] = true
+	}
+	if want := map[string]bool{"rate limit": true, "read too slowly": true, "no reason given": true}; !maps.Equal(words, want) {
+		t.Errorf("%v, want %v: is there another reason?", words, want)
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"cloud.google.com/go/run/apiv2/runpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"slipway/plan"
@@ -100,10 +102,15 @@ func (a trafficAction) set(ctx context.Context, t rollout.Task) (string, error) 
 		}
 	}
 	traffic := trafficFor(svc, want)
-	op, err := call(ctx, a.services.UpdateService, &runpb.UpdateServiceRequest{
+	request := &runpb.UpdateServiceRequest{
 		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"annotations", "traffic"}},
 		Service:    &runpb.Service{Name: servicePath(s), Etag: etag, Annotations: keeping(svc, traffic), Traffic: traffic},
-	})
+	}
+	op, err := call(ctx, a.services.UpdateService, request)
+	if want.rescue() && status.Code(err) == codes.InvalidArgument { // a way back can do without the note
+		request.UpdateMask.Paths, request.Service.Annotations = []string{"traffic"}, nil
+		op, err = call(ctx, a.services.UpdateService, request)
+	}
 	switch {
 	case err == nil:
 		return op.Name(), nil
