@@ -84,9 +84,18 @@ func (a *App) wire(ctx context.Context, c Config) error {
 		Observer: observer, Owner: c.Owner, Log: c.Log,
 	})
 	teller := &relay{}
+	services := watched(c.File)
+	notifier := notify.New(notify.Config{HTTP: web, Getenv: c.Getenv, Log: c.Log})
+	for _, s := range services {
+		for _, to := range s.Alerts.Notify {
+			if err := notifier.Check(to); err != nil {
+				return fmt.Errorf("alerts of %s: %w", s.Target, err)
+			}
+		}
+	}
 	a.monitor, err = incident.NewMonitor(incident.Config{
-		Services: watched(c.File), Logs: cloud, Metrics: cloud, Cloud: cloud, Rollouts: store, Store: store.Incidents(),
-		Teller: teller, Notifier: notify.New(notify.Config{HTTP: web, Getenv: c.Getenv, Log: c.Log}), Owner: c.Owner, Log: c.Log,
+		Services: services, Logs: cloud, Metrics: cloud, Cloud: cloud, Rollouts: store, Store: store.Incidents(),
+		Teller: teller, Notifier: notifier, Owner: c.Owner, Log: c.Log,
 	})
 	if err != nil {
 		return err

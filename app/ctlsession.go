@@ -16,6 +16,7 @@ import (
 	"slipway/bot"
 	"slipway/commands"
 	"slipway/gcp"
+	"slipway/incident"
 	"slipway/plan"
 	"slipway/rollout"
 	"slipway/state"
@@ -70,7 +71,9 @@ func (s *session) run(ctx context.Context) error {
 	if err := s.openCloud(ctx); err != nil {
 		return err
 	}
-	s.wire()
+	if err := s.wire(); err != nil {
+		return err
+	}
 	return s.carryOut(ctx)
 }
 
@@ -141,8 +144,14 @@ func (s *session) openCloud(ctx context.Context) error {
 	return nil
 }
 
-// wire makes what the bot has too, but for Slack's socket and the engine's loop.
-func (s *session) wire() {
+// wire makes what the bot has too, but for Slack's socket and the loops of the engine and of the monitor.
+func (s *session) wire() error {
+	incidents, err := incident.NewMonitor(incident.Config{
+		Services: watched(s.File), Store: s.store.Incidents(), Rollouts: s.store, Owner: s.Owner, Log: s.Log,
+	})
+	if err != nil {
+		return err
+	}
 	s.engine = rollout.NewEngine(rollout.Config{
 		Store: s.store, Leases: s.store, Locks: s.store, Past: s.store, Inspector: s.cloud, Observer: nobodyWatches{},
 		Owner: s.Owner, Log: s.Log,
@@ -153,8 +162,9 @@ func (s *session) wire() {
 	}
 	s.handler = commands.New(commands.Config{
 		File: func() *plan.File { return s.File }, Engine: s.engine, Directory: members,
-		Locker: s.store, Queue: s.store, Past: s.store, Traffic: s.cloud, Rescuer: s.cloud, Log: s.Log,
+		Locker: s.store, Queue: s.store, Past: s.store, Traffic: s.cloud, Rescuer: s.cloud, Incidents: incidents, Log: s.Log,
 	})
+	return nil
 }
 
 // nobodyWatches implements rollout.Observer: the bots learn of a commit from Redis.

@@ -131,7 +131,11 @@ func accounts(list []incident.Incident, req Request) []string {
 // headlineOf is the first line of an incident's message. What comes out of logs is made harmless.
 func headlineOf(i incident.Incident, req Request) string {
 	i.Match, i.Revision = plain(i.Match), plain(i.Revision)
-	return i.Headline(req.At.UTC())
+	h := incident.HeadlineOf([]incident.Incident{i})
+	if h.Until.IsZero() {
+		return h.Fault + " since " + moment(h.Since, req.At) + h.Rest
+	}
+	return h.Fault + " " + moment(h.Since, req.At) + "–" + moment(h.Until, req.At) + h.Rest
 }
 
 // stateOf says who has an incident, or what became of it.
