@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 )
 
 // desk is where a project's book is written: each change is stored before it counts, unless the store is away.
@@ -18,8 +19,9 @@ type desk struct {
 
 	mu      sync.Mutex
 	at      saved
-	unsaved bool // the store does not have at.book
-	away    bool // the store is not asked
+	unsaved bool      // the store does not have at.book
+	away    bool      // the store is not asked
+	stored  time.Time // when the book was, last
 }
 
 func (d *desk) read() Book { return d.saved().book }
@@ -40,7 +42,8 @@ func (d *desk) change(ctx context.Context, make func(*Book) error) error {
 		if err := make(&b); err != nil {
 			return err
 		}
-		if b.equal(d.at.book) && !d.unsaved {
+		if !d.unsaved && b.tells(d.at.book) && time.Since(d.stored) < saveEvery {
+			d.at.book = b
 			return nil
 		}
 		err := d.save(ctx, b)
@@ -65,7 +68,7 @@ func (d *desk) save(ctx context.Context, b Book) error {
 	version, err := d.store.SaveBook(ctx, d.project, d.owner, b, d.at.version)
 	switch {
 	case err == nil:
-		d.at, d.unsaved = saved{b, version}, false
+		d.at, d.unsaved, d.stored = saved{b, version}, false, time.Now()
 		return nil
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrFenced), d.owner == "":
 		return err
@@ -96,11 +99,9 @@ func (d *desk) reload(ctx context.Context) error {
 // refresh reads the book if others can have changed it, and stores what is unsaved.
 func (d *desk) refresh(ctx context.Context) error {
 	d.mu.Lock()
-	if !d.unsaved && !d.away {
-		if err := d.reload(ctx); err != nil {
-			d.mu.Unlock()
-			return err
-		}
+	if !d.unsaved {
+		defer d.mu.Unlock()
+		return d.reload(ctx)
 	}
 	d.mu.Unlock()
 	return d.change(ctx, func(*Book) error { return nil })

@@ -16,6 +16,8 @@ import (
 const (
 	saveEvery   = 30 * time.Second
 	verifyEvery = 5 * time.Second
+	// hearEvery is how often it is learnt what people did at other replicas.
+	hearEvery = 2 * time.Second
 	// standEvery is how often Cloud Run is asked how a service stands.
 	standEvery = time.Minute
 	callTime   = 10 * time.Second
@@ -30,6 +32,7 @@ type shift struct {
 	log     *slog.Logger
 	desk    desk
 	alone   atomic.Bool   // the store is away
+	heard   time.Time     // when what people did at other replicas was learnt last; holdOn's
 	news    chan struct{} // wakes whoever tells
 
 	mu      sync.Mutex // of what follows, which the goroutines of the shift share
@@ -175,9 +178,10 @@ func (s *shift) catchUp(ctx context.Context) (fenced bool) {
 		s.log.InfoContext(ctx, "the store is back")
 		wake(s.news)
 	}
-	if !s.desk.isUnsaved() && !s.desk.busy() {
+	if !s.desk.isUnsaved() && (!s.desk.busy() || time.Since(s.heard) < hearEvery) {
 		return false
 	}
+	s.heard = time.Now()
 	before := s.desk.saved().version
 	if err := s.desk.refresh(ctx); err != nil {
 		s.log.WarnContext(ctx, "the incidents cannot be stored", "err", err)

@@ -153,8 +153,18 @@ func (b *Book) source(t plan.Target) Source {
 	return Source{Target: t}
 }
 
-func (b Book) equal(other Book) bool {
-	mine, err := json.Marshal(b)
-	theirs, otherErr := json.Marshal(other)
+// tells reports whether a book tells people the same as another: when it was looked at, and what was received when,
+// is not much use to them.
+func (b Book) tells(other Book) bool {
+	mine, err := json.Marshal(b.undated())
+	theirs, otherErr := json.Marshal(other.undated())
 	return err == nil && otherErr == nil && bytes.Equal(mine, theirs)
+}
+
+func (b Book) undated() Book {
+	b.Observed, b.Sources = time.Time{}, slices.Clone(b.Sources)
+	for i := range b.Sources {
+		b.Sources[i].Seen = time.Time{}
+	}
+	return b
 }
