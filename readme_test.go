@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"slipway/app"
+	"slipway/plan"
 )
 
 // standIns are the only commands that the README's blocks may use. The shell that runs the blocks
@@ -191,5 +192,33 @@ func TestDocumentsLink(t *testing.T) {
 		if bytes.Contains(text, []byte("http://")) {
 			t.Errorf("%s links in the clear", name)
 		}
+	}
+}
+
+// The alerts that the README shows are ones that deploy.yaml may have.
+func TestReadmeAlerts(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile("(?ms)^```yaml\n(alerts:.*?)^```$").FindSubmatch(text)
+	if shown == nil {
+		t.Fatal("the README shows no alerts")
+	}
+	shipped, err := os.ReadFile("deploy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^    alerts: .*\n`)
+	if !line.Match(shipped) {
+		t.Fatal("deploy.yaml has no alerts in one line")
+	}
+	indented := "    " + strings.TrimSpace(strings.ReplaceAll(string(shown[1]), "\n", "\n    ")) + "\n"
+	file, err := plan.Load("README.md", line.ReplaceAll(shipped, []byte(strings.ReplaceAll(indented, "$", "$$"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := file.Environments[0].AlertsOf("backend"); a == nil || a.Escalate == nil || len(a.Notify) != 2 || a.Pinned != plan.AWhile {
+		t.Errorf("they were read as %+v", a)
 	}
 }
