@@ -79,26 +79,44 @@ func manifest(t *testing.T) []string {
 // stageWith is a stage with these scopes, whose workspace is prepared before the app starts in it.
 func stageWith(t *testing.T, scenario workspace.Scenario, scopes []string, prepare ...func(*workspace.Workspace)) *stage {
 	t.Helper()
+	s := emptyStage(t, scenario, scopes)
+	for _, do := range prepare {
+		do(s.Workspace)
+	}
+	s.start(t, s.App("test"))
+	if err := s.WaitConnected(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// emptyStage is a stage on which no app runs yet.
+func emptyStage(t *testing.T, scenario workspace.Scenario, scopes []string) *stage {
+	t.Helper()
 	file, err := scenario.Load("../../deploy.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-	w, err := workspace.New(ctx, workspace.Options{
+	w, err := workspace.New(t.Context(), workspace.Options{
 		File: file, Scenario: scenario, Seed: 1, Speed: 1, Listen: "slack.sandbox:80", GCP: "gcp.sandbox:443",
 		Memory: memnet.New(), Scopes: scopes, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, do := range prepare {
-		do(w)
-	}
-	config := w.App("test")
+	t.Cleanup(w.Close)
+	var out bytes.Buffer
+	return &stage{Workspace: w, Player: play.New(w, channel, &out), out: &out}
+}
+
+// start runs a replica of the app.
+func (s *stage) start(t *testing.T, config app.Config) {
+	t.Helper()
 	if t.Name() != "TestSSOT" { // which looks at the picture; drawing costs more than the scene
 		config.Draw = func(chart.Graph) ([]byte, error) { return []byte("\x89PNG\r\n\x1a\n"), nil }
 	}
+	ctx, cancel := context.WithCancel(t.Context())
 	a, err := app.New(ctx, config)
 	if err != nil {
 		t.Fatal(err)
@@ -113,13 +131,7 @@ func stageWith(t *testing.T, scenario workspace.Scenario, scopes []string, prepa
 		if err := a.Close(); err != nil {
 			t.Error(err)
 		}
-		w.Close()
 	})
-	if err := w.WaitConnected(ctx); err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	return &stage{Workspace: w, Player: play.New(w, channel, &out), out: &out}
 }
 
 // calm stops the traffic, so that half an hour of waiting is quick to simulate.
