@@ -25,7 +25,7 @@ func TestReplicaOnWatchIsKilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := emptyStage(t, outage(t), manifest(t))
 		config, first := connect(s.App("first"))
-		s.start(t, config)
+		end := s.start(t, config)
 		time.Sleep(5 * time.Second)
 		s.start(t, s.App("second"))
 		time.Sleep(5 * time.Second)
@@ -33,6 +33,7 @@ func TestReplicaOnWatchIsKilled(t *testing.T) {
 		s.begins(t)
 		first.cut()
 		killed := time.Now()
+		end() // of which nobody hears any more
 		time.Sleep(30 * time.Second)
 		s.does(t, "acknowledge")
 		s.heals(t)

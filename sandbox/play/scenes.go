@@ -147,9 +147,12 @@ func (p *Player) lateFail(ctx context.Context) error {
 	})
 }
 
-// incident: whoever is on call has it, sends the traffic back, and it resolves by itself.
+// incident: whoever is on call is paged and has it, sends the traffic back, and it resolves by itself.
 func (p *Player) incident(ctx context.Context) error {
 	if err := p.Until(ctx, "the incident", Has("incident_acknowledge")); err != nil {
+		return err
+	}
+	if err := p.until(ctx, "the pager", func() bool { return len(p.world.Pager.Alerts()) > 0 }); err != nil {
 		return err
 	}
 	if err := p.Click(ctx, workspace.Oncall, "incident_acknowledge"); err != nil {

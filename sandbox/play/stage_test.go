@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"slipway/app"
@@ -26,7 +28,15 @@ import (
 	"slipway/sandbox/workspace"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	redis.SetLogger(silence{})
+	goleak.VerifyTestMain(m)
+}
+
+// silence is for the client's own log: some of these tests are about a Redis that is away.
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
 
 // channel is where the plans of all scenarios have their cards.
 const channel = "deploys-staging"
@@ -110,8 +120,8 @@ func emptyStage(t *testing.T, scenario workspace.Scenario, scopes []string) *sta
 	return &stage{Workspace: w, Player: play.New(w, channel, &out), out: &out}
 }
 
-// start runs a replica of the app.
-func (s *stage) start(t *testing.T, config app.Config) {
+// start runs a replica of the app until end is called, or the test is over.
+func (s *stage) start(t *testing.T, config app.Config) (end func()) {
 	t.Helper()
 	if t.Name() != "TestSSOT" { // which looks at the picture; drawing costs more than the scene
 		config.Draw = func(chart.Graph) ([]byte, error) { return []byte("\x89PNG\r\n\x1a\n"), nil }
@@ -123,7 +133,7 @@ func (s *stage) start(t *testing.T, config app.Config) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	t.Cleanup(func() {
+	end = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -132,6 +142,8 @@ func (s *stage) start(t *testing.T, config app.Config) {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(end)
+	return end
 }
 
 // calm stops the traffic, so that half an hour of waiting is quick to simulate.
