@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"slipway/incident"
+	"slipway/rollout"
 	"slipway/sandbox/fakegcp"
 	"slipway/sandbox/fakeslack"
 	"slipway/sandbox/play"
@@ -53,9 +54,17 @@ func (s *stage) fails(t *testing.T, service, revision string, share float64) {
 	s.must(t, s.Cloud.Traffic(fakegcp.TrafficRequest{Service: service, ErrorRate: map[string]float64{revision: share}}))
 }
 
-// breaks and heals are the service of the scenario.
-func (s *stage) breaks(t *testing.T) { s.fails(t, "netra-backend-staging", serving, 1) }
-func (s *stage) heals(t *testing.T)  { s.fails(t, "netra-backend-staging", serving, 0) }
+// breaks has all requests of the scenario's service fail, and heals none of them, when the next ten seconds begin:
+// what is counted in them is all of one kind.
+func (s *stage) breaks(t *testing.T) { s.turns(t, 1) }
+func (s *stage) heals(t *testing.T)  { s.turns(t, 0) }
+
+func (s *stage) turns(t *testing.T, share float64) {
+	t.Helper()
+	const slice = 10 * time.Second
+	time.Sleep(time.Until(time.Now().Truncate(slice).Add(slice)))
+	s.fails(t, "netra-backend-staging", serving, share)
+}
 
 // begins waits until people are told of an incident, and returns its message.
 func (s *stage) begins(t *testing.T) fakeslack.Message {
@@ -73,7 +82,7 @@ func (s *stage) resolves(t *testing.T) {
 		said := s.said(t)
 		return len(said) > 0 && strings.HasPrefix(said[len(said)-1].Text, "*Resolved*") && strings.HasPrefix(s.alert(t).Text, "Resolved")
 	}))
-	time.Sleep(time.Minute) // whatever would be told twice has been by then
+	time.Sleep(20 * time.Second) // whatever would be told twice has been by then
 }
 
 // alerts are the messages of incidents that the channel has.
@@ -114,6 +123,20 @@ func (s *stage) wantSaid(t *testing.T, patterns ...string) {
 		t.Errorf("the thread says:\n%s\nwant:\n%s", strings.Join(lines, "\n"), strings.Join(patterns, "\n"))
 	}
 	s.wantEditsApart(t)
+}
+
+// wantCounted: what the thread says in the end is what the cloud has counted itself.
+func (s *stage) wantCounted(t *testing.T) {
+	t.Helper()
+	said := s.said(t)
+	var failed int64
+	for _, r := range s.Cloud.State().Services[0].Revisions {
+		failed += r.Errors
+	}
+	want := rollout.Count(failed) + " of " + rollout.Count(failed) + " requests failed"
+	if text := said[len(said)-1].Text; failed == 0 || !strings.Contains(text, ". "+want) {
+		t.Errorf("the cloud counted %q, and the thread says: %s", want, text)
+	}
 }
 
 // wantEditsApart: whoever looks at the message has ten seconds for what it says.

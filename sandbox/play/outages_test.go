@@ -9,8 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"slipway/incident"
+	"slipway/plan"
 	"slipway/sandbox/fakegcp"
 	"slipway/sandbox/fakeslack"
+	"slipway/sandbox/play"
 	"slipway/sandbox/workspace"
 )
 
@@ -18,31 +21,49 @@ import (
 
 const resolvedByItself = `^\*Resolved\* by itself after .* requests failed`
 
-// The replica that follows the log is gone, at once and without a word, as soon as the message is there, which it may
-// not have stored: the other one goes on within 4 s, and tells the end and nothing twice.
+// The replica that follows the log is gone, at once and without a word: first while the alarm may yet be withdrawn, then
+// as soon as the message is there, which the next one may not have stored. Each time another goes on within 4 s, and
+// nothing is told twice, or not at all.
 func TestReplicaOnWatchIsKilled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := emptyStage(t, outage(t), manifest(t))
-		config, first := connect(s.App("first"))
-		end := s.start(t, config)
+		kill := s.join(t, "first")
 		time.Sleep(5 * time.Second)
-		s.start(t, s.App("second"))
+		killNext := s.join(t, "second")
 		time.Sleep(5 * time.Second)
 		s.breaks(t)
+		s.await(t, func() bool { return len(s.book(t).Incidents) > 0 })
+		first := kill()
+		time.Sleep(5 * time.Second)
+		s.join(t, "third")
 		s.begins(t)
-		first.cut()
-		killed := time.Now()
-		end() // of which nobody hears any more
+		second := killNext()
 		time.Sleep(30 * time.Second)
 		s.does(t, "acknowledge")
 		s.heals(t)
 		s.resolves(t)
 		s.wantSaid(t, `^Acknowledged by`, resolvedByItself)
-		if after := s.followedAfter(t, killed); after > 4*time.Second {
-			t.Errorf("the log was followed again after %s, want at most 4s", after)
+		s.wantCounted(t)
+		for _, killed := range []time.Time{first, second} {
+			if after := s.followedAfter(t, killed); after > 4*time.Second {
+				t.Errorf("the log was followed again %s after %s, want at most 4s", after, killed.Format(time.TimeOnly))
+			}
 		}
 	})
+}
+
+// join runs a replica that can be killed: its line is cut, and then nobody hears any more how it ends.
+func (s *stage) join(t *testing.T, name string) (kill func() time.Time) {
+	t.Helper()
+	config, l := connect(s.App(name))
+	end := s.start(t, config)
+	return func() time.Time {
+		l.cut()
+		at := time.Now()
+		end()
+		return at
+	}
 }
 
 // followedAfter is how long after a moment the first session began that follows the log.
@@ -66,12 +87,12 @@ func TestIncidentWithoutRedis(t *testing.T) {
 	onStageFor(t, outage(t), func(t *testing.T, s *stage) {
 		time.Sleep(10 * time.Second)
 		s.RefuseRedis(misconf)
-		time.Sleep(time.Minute)
+		time.Sleep(20 * time.Second)
 		s.breaks(t)
 		if m := s.begins(t); !strings.Contains(m.Text, "Redis is away: this may be told twice.") {
 			t.Errorf("it does not say that Redis is away: %s", m.Text)
 		}
-		time.Sleep(2 * time.Minute)
+		time.Sleep(time.Minute)
 		s.RefuseRedis("")
 		time.Sleep(20 * time.Second)
 		if m := s.alert(t); strings.Contains(m.Text, "Redis") {
@@ -82,6 +103,7 @@ func TestIncidentWithoutRedis(t *testing.T) {
 		s.heals(t)
 		s.resolves(t)
 		s.wantSaid(t, `^Acknowledged by`, resolvedByItself)
+		s.wantCounted(t)
 	})
 }
 
@@ -106,37 +128,26 @@ func TestIncidentWhileSlackIsDown(t *testing.T) {
 		down(s.heals)
 		s.resolves(t)
 		s.wantSaid(t, resolvedByItself)
+		s.wantCounted(t)
 	})
 }
 
-// However often the session breaks off that follows the log, each request is counted once.
+// However often the session breaks off that follows the log, each request is counted, and counted once.
 func TestIncidentWhileTheLogBreaksOff(t *testing.T) {
 	t.Parallel()
-	told := map[bool]string{}
-	for _, broken := range []bool{false, true} {
-		onStageFor(t, outage(t), func(t *testing.T, s *stage) {
-			if broken {
-				go s.breakOff(t, 20*time.Second)
-			}
-			time.Sleep(2*time.Minute + time.Second)
-			s.breaks(t)
-			time.Sleep(4 * time.Minute)
-			s.heals(t)
-			s.resolves(t)
-			s.wantSaid(t, resolvedByItself)
-			told[broken] = counted.FindString(s.said(t)[0].Text)
-			if ended := s.sessions(fakegcp.FaultDrop); broken && ended < 10 || !broken && ended > 0 {
-				t.Errorf("%d sessions broke off", ended)
-			}
-		})
-	}
-	if told[true] != told[false] || told[true] == "" {
-		t.Errorf("told %q, and %q without a fault", told[true], told[false])
-	}
+	onStageFor(t, outage(t), func(t *testing.T, s *stage) {
+		go s.breakOff(t, 20*time.Second)
+		s.breaks(t)
+		s.begins(t)
+		s.heals(t)
+		s.resolves(t)
+		s.wantSaid(t, resolvedByItself)
+		s.wantCounted(t)
+		if ended := s.sessions(fakegcp.FaultDrop); ended < 5 {
+			t.Errorf("only %d sessions broke off", ended)
+		}
+	})
 }
-
-// counted is how many requests there were, and how many of them failed.
-var counted = regexp.MustCompile(`[\d,]+ of [\d,]+ requests failed`)
 
 // breakOff ends all sessions that follow the log, again and again.
 func (s *stage) breakOff(t *testing.T, every time.Duration) {
@@ -165,17 +176,18 @@ func TestIncidentWithEntriesLeftOut(t *testing.T) {
 	t.Parallel()
 	scenario := outage(t)
 	scenario.TailRate = 60
+	scenario.Plan = rewritten(t, scenario.Plan, "error_rate: 40%", "error_rate: 5%")
 	onStageFor(t, scenario, func(t *testing.T, s *stage) {
-		time.Sleep(6 * time.Minute)
+		time.Sleep(2 * time.Minute)
 		s.must(t, s.Command(within(t), workspace.Oncall, "/deploy status staging"))
 		s.told(t, workspace.Oncall, "Watched for incidents by Cloud Monitoring: staging/backend", "Cloud Logging left", "rate limit")
 		s.breaks(t)
-		if m := s.begins(t); !strings.Contains(m.Text, "Requests are counted by Cloud Monitoring, three to five minutes later.") {
+		if m := s.begins(t); !strings.Contains(m.Text, "(rate limit). Requests are counted by Cloud Monitoring, three to five minutes later.") {
 			t.Errorf("it does not say where its numbers come from: %s", m.Text)
 		}
-		s.heals(t)
-		s.resolves(t)
-		s.wantSaid(t, resolvedByItself)
+		if source := s.book(t).Sources[0].From; source != plan.SourceMetrics {
+			t.Errorf("the numbers come from the %s", source)
+		}
 	})
 }
 
@@ -191,6 +203,7 @@ func TestIncidentOfLateEntries(t *testing.T) {
 		s.heals(t)
 		s.resolves(t)
 		s.wantSaid(t, resolvedByItself)
+		s.wantCounted(t)
 	})
 }
 
@@ -229,16 +242,70 @@ func TestIncidentOfTenServices(t *testing.T) {
 	})
 }
 
-// Who silences it hears its end, and nothing more until the hour is over, whether it comes back or not.
+// Who silences it hears its end, and nothing else until the hour is over: neither how it goes on nor that it is back.
 func TestSilencedIncident(t *testing.T) {
 	t.Parallel()
 	onStageFor(t, outage(t), func(t *testing.T, s *stage) {
 		s.breaks(t)
 		s.begins(t)
 		s.does(t, "silence")
-		time.Sleep(6 * time.Minute)
 		s.heals(t)
 		s.resolves(t)
 		s.wantSaid(t, `^Silenced by <@U0ONCALL.*> until `, resolvedByItself)
+		s.wantCounted(t)
+		s.breaks(t)
+		time.Sleep(4 * time.Minute)
+		if state := s.book(t).Incidents[0].State; state != incident.Silenced {
+			t.Errorf("it is %s", state)
+		}
+		s.wantSaid(t, `^Silenced by <@U0ONCALL.*> until `, resolvedByItself)
+	})
+}
+
+// judging is the plan's gate when it takes no notice of four minutes, in which the new revision fails already.
+const judging = "error_rate: {service: backend, below: 20%, warm_up: 4m, min_time: 4m10s, max_latency: 5s}}"
+
+// failing is the scenario of a new image that fails all requests, and of what is to become of the rollout then.
+func failing(t *testing.T, onFailure string) workspace.Scenario {
+	t.Helper()
+	scenario := outage(t)
+	scenario.NewServes, scenario.New.ErrorRate = false, 1
+	gate := regexp.MustCompile(`error_rate: \{service.*\}`)
+	scenario.Plan = gate.ReplaceAllString(scenario.Plan, judging) + "    on_failure: " + onFailure + "\n"
+	return scenario
+}
+
+// While a rollout judges its revision, that is all that is told of it.
+func TestNoIncidentOfARevisionThatIsJudged(t *testing.T) {
+	t.Parallel()
+	onStageFor(t, failing(t, "rollback"), func(t *testing.T, s *stage) {
+		s.must(t, s.Command(within(t), workspace.Deployer, "/deploy staging"))
+		s.ended(t, "Rolled back")
+		time.Sleep(2 * time.Minute)
+		if list := s.alerts(); len(list) > 0 {
+			t.Errorf("it was told as an incident too: %s", list[0].Text)
+		}
+		s.card(t)
+	})
+}
+
+// Once the gate has failed and the traffic stays, as people decide, it is an incident as any other, which names the
+// rollout.
+func TestIncidentOfARevisionThatIsHeld(t *testing.T) {
+	t.Parallel()
+	onStageFor(t, failing(t, "ask"), func(t *testing.T, s *stage) {
+		s.must(t, s.Command(within(t), workspace.Deployer, "/deploy staging"))
+		s.must(t, s.Until(within(t), "the question for a decision", play.Has("hold")))
+		if list := s.alerts(); len(list) > 0 {
+			t.Errorf("it was told before the gate had failed: %s", list[0].Text)
+		}
+		s.must(t, s.Click(within(t), workspace.Deployer, "hold"))
+		m := s.begins(t)
+		if !regexp.MustCompile(`^backend on staging: 100% errors .*(?s:.*)Revision netra-backend-staging-s\w{6}-1, (rolled out by|which) <@U0DEPLOYER`).MatchString(m.Text) {
+			t.Errorf("it does not say whose revision fails: %s", m.Text)
+		}
+		if got, want := actions(t, m), "[acknowledge silence rollback resolve logs]"; got != want {
+			t.Errorf("its buttons are %s, want %s", got, want)
+		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +31,7 @@ import (
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(silence{})
+	debug.SetGCPercent(800) // stages come and go, and little of them lives long
 	goleak.VerifyTestMain(m)
 }
 
