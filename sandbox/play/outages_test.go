@@ -280,7 +280,8 @@ func TestNoIncidentOfARevisionThatIsJudged(t *testing.T) {
 	t.Parallel()
 	onStageFor(t, failing(t, "rollback"), func(t *testing.T, s *stage) {
 		s.must(t, s.Command(within(t), workspace.Deployer, "/deploy staging"))
-		s.ended(t, "Rolled back")
+		s.await(t, func() bool { return len(s.applied(t)) == 3 })
+		s.wantUpdates(t, created, all, back)
 		time.Sleep(2 * time.Minute)
 		if list := s.alerts(); len(list) > 0 {
 			t.Errorf("it was told as an incident too: %s", list[0].Text)
@@ -295,7 +296,7 @@ func TestIncidentOfARevisionThatIsHeld(t *testing.T) {
 	t.Parallel()
 	onStageFor(t, failing(t, "ask"), func(t *testing.T, s *stage) {
 		s.must(t, s.Command(within(t), workspace.Deployer, "/deploy staging"))
-		s.must(t, s.Until(within(t), "the question for a decision", play.Has("hold")))
+		s.must(t, s.Until(within(t), "the question for a decision", play.Has("rollback")))
 		if list := s.alerts(); len(list) > 0 {
 			t.Errorf("it was told before the gate had failed: %s", list[0].Text)
 		}
