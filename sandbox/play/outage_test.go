@@ -88,7 +88,7 @@ func (s *stage) resolves(t *testing.T) {
 // alerts are the messages of incidents that the channel has.
 func (s *stage) alerts() []fakeslack.Message {
 	return slices.DeleteFunc(s.Slack.Messages(channel), func(m fakeslack.Message) bool {
-		return m.ThreadTS != "" || m.Deleted || !strings.Contains(string(m.Metadata), "slipway_incident")
+		return m.ThreadTS != "" || m.Deleted || !play.IsIncident(m)
 	})
 }
 
