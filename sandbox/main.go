@@ -30,6 +30,7 @@ type options struct {
 	Redis    string  `help:"A real Redis in place of the embedded one, which forgets everything in the end." placeholder:"URL"`
 	File     string  `default:"deploy.yaml" help:"The plan file; some scenarios have their own."`
 	Scenario string  `default:"ssot" help:"What the services are like, and the image that is rolled out."`
+	Alerts   bool    `help:"Watches services between rollouts as the plan file says, in scenarios that are about rollouts too: most begin with a fault that is an incident."`
 	NoBot    bool    `help:"The servers only; prints the environment that 'go run .' needs."`
 	Play     bool    `help:"Plays the scenario, prints the channel as it changes, and exits with 0 if it ends as the scenario says."`
 	Speed    float64 `default:"1" help:"Cloud latencies are divided by it; gates and timers keep real time."`
@@ -70,11 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if _, err := parser.Parse(args); helped || err != nil {
 		return err
 	}
-	scenario, err := workspace.FindScenario(o.Scenario)
-	if err != nil {
-		return err
-	}
-	file, err := scenario.Load(o.File)
+	scenario, file, err := o.load()
 	if err != nil {
 		return err
 	}
@@ -99,6 +96,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	defer w.Close()
 	return o.serve(ctx, w, scenario, file, stdout)
+}
+
+// load finds the scenario and its plan file.
+func (o options) load() (workspace.Scenario, *plan.File, error) {
+	scenario, err := workspace.FindScenario(o.Scenario)
+	if err != nil {
+		return scenario, nil, err
+	}
+	scenario.Alerts = scenario.Alerts || o.Alerts
+	file, err := scenario.Load(o.File)
+	return scenario, file, err
 }
 
 func (o options) ports() []ports.Port {

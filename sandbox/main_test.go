@@ -39,6 +39,23 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// Services are watched where the scenario is about that, or if somebody wants it.
+func TestAlerts(t *testing.T) {
+	for _, tt := range []struct {
+		scenario string
+		flag     bool
+		watched  bool
+	}{{"ssot", false, false}, {"ssot", true, true}, {"incident", false, true}} {
+		_, file, err := options{Scenario: tt.scenario, File: "../deploy.yaml", Alerts: tt.flag}.load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if watched := file.Environments[0].AlertsOf("backend") != nil; watched != tt.watched {
+			t.Errorf("%s, -alerts=%t: watched is %t, want %t", tt.scenario, tt.flag, watched, tt.watched)
+		}
+	}
+}
+
 // The servers open real sockets, print what the bot needs to find them, and end with the context.
 func TestNoBotPrintsTheEnvironment(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -28,14 +28,15 @@ type Config struct {
 type Server struct {
 	cfg Config
 
-	mu     sync.Mutex
-	alerts []Alert
-	events []Event
-	faults []Fault
+	mu      sync.Mutex
+	alerts  []Alert
+	actions map[string][]string // by dedup_key
+	events  []Event
+	faults  []Fault
 }
 
 // New returns a server that was told nothing yet.
-func New(cfg Config) *Server { return &Server{cfg: cfg} }
+func New(cfg Config) *Server { return &Server{cfg: cfg, actions: map[string][]string{}} }
 
 // Fault is how the next requests go wrong.
 type Fault struct {
@@ -57,6 +58,14 @@ func (s *Server) Alerts() []Alert {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Alert{}, s.alerts...)
+}
+
+// Actions returns the event_action of each event that PagerDuty took with a dedup_key, in order. Those that it
+// dropped because there was no such alert are in it too.
+func (s *Server) Actions(key string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string{}, s.actions[key]...)
 }
 
 // Events returns what the webhook got, each ID once, in the order in which they came first.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,6 +69,9 @@ func TestRulesOfPagerDuty(t *testing.T) {
 	}
 	if alerts := s.Alerts(); len(alerts) != 1 || alerts[0].Status != "triggered" {
 		t.Errorf("%+v: a resolve before any trigger is dropped", alerts)
+	}
+	if got := s.Actions("k"); !slices.Equal(got, []string{"resolve", "trigger"}) {
+		t.Errorf("%v: what is dropped was sent all the same", got)
 	}
 	if w := post(s, fakepager.EventsPath, strings.Repeat(" ", 512<<10+1), nil); w.Code != http.StatusRequestEntityTooLarge {
 		t.Error(w.Code)

@@ -43,6 +43,7 @@ func (s *Server) enqueue(_ http.Header, body []byte) (status int, says any) {
 	if wrong := s.wrong(e); len(wrong) > 0 {
 		return http.StatusBadRequest, invalid(wrong...)
 	}
+	s.actions[e.DedupKey] = append(s.actions[e.DedupKey], e.Action)
 	s.apply(e)
 	return http.StatusAccepted, map[string]string{"status": "success", "message": "Event processed", "dedup_key": e.DedupKey}
 }

@@ -63,7 +63,7 @@ func atDesk(t *testing.T, scenario workspace.Scenario, test func(t *testing.T, d
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir.Name(), "deploy.yaml")
-	file, err := plan.LoadFile(path)
+	file, err := scenario.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package play
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -147,9 +148,12 @@ func (p *Player) lateFail(ctx context.Context) error {
 	})
 }
 
-// incident: whoever is on call has it, sends the traffic back, and it resolves by itself.
+// incident: whoever is on call is paged and has it, sends the traffic back, and it resolves by itself.
 func (p *Player) incident(ctx context.Context) error {
 	if err := p.Until(ctx, "the incident", Has("incident_acknowledge")); err != nil {
+		return err
+	}
+	if err := p.until(ctx, "the pager", func() bool { return len(p.world.Pager.Alerts()) > 0 }); err != nil {
 		return err
 	}
 	if err := p.Click(ctx, workspace.Oncall, "incident_acknowledge"); err != nil {
@@ -248,16 +252,21 @@ func (p *Player) Ends(ctx context.Context, how string) error {
 	return nil
 }
 
-// Card is the channel's one message that is neither a reply nor seen by one person only; the newest,
-// if there are several.
+// Card is the channel's one message that is neither a reply nor of an incident nor seen by one person only; the
+// newest, if there are several.
 func Card(messages []fakeslack.Message) fakeslack.Message {
 	var card fakeslack.Message
 	for _, m := range messages {
-		if m.ThreadTS == "" && m.EphemeralTo == "" && !m.Deleted {
+		if m.ThreadTS == "" && m.EphemeralTo == "" && !m.Deleted && !IsIncident(m) {
 			card = m
 		}
 	}
 	return card
+}
+
+// IsIncident tells the message of an incident, and what is said in its thread, from those of rollouts.
+func IsIncident(m fakeslack.Message) bool {
+	return bytes.Contains(m.Metadata, []byte(`"slipway_incident"`))
 }
 
 // Has is true once a message has a button with the action.

@@ -7,14 +7,17 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"slipway/app"
@@ -26,7 +29,16 @@ import (
 	"slipway/sandbox/workspace"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	redis.SetLogger(silence{})
+	debug.SetGCPercent(800) // stages come and go, and little of them lives long
+	goleak.VerifyTestMain(m)
+}
+
+// silence is for the client's own log: some of these tests are about a Redis that is away.
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
 
 // channel is where the plans of all scenarios have their cards.
 const channel = "deploys-staging"
@@ -79,33 +91,51 @@ func manifest(t *testing.T) []string {
 // stageWith is a stage with these scopes, whose workspace is prepared before the app starts in it.
 func stageWith(t *testing.T, scenario workspace.Scenario, scopes []string, prepare ...func(*workspace.Workspace)) *stage {
 	t.Helper()
+	s := emptyStage(t, scenario, scopes)
+	for _, do := range prepare {
+		do(s.Workspace)
+	}
+	s.start(t, s.App("test"))
+	if err := s.WaitConnected(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// emptyStage is a stage on which no app runs yet.
+func emptyStage(t *testing.T, scenario workspace.Scenario, scopes []string) *stage {
+	t.Helper()
 	file, err := scenario.Load("../../deploy.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-	w, err := workspace.New(ctx, workspace.Options{
+	w, err := workspace.New(t.Context(), workspace.Options{
 		File: file, Scenario: scenario, Seed: 1, Speed: 1, Listen: "slack.sandbox:80", GCP: "gcp.sandbox:443",
 		Memory: memnet.New(), Scopes: scopes, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, do := range prepare {
-		do(w)
-	}
-	config := w.App("test")
+	t.Cleanup(w.Close)
+	var out bytes.Buffer
+	return &stage{Workspace: w, Player: play.New(w, channel, &out), out: &out}
+}
+
+// start runs a replica of the app until end is called, or the test is over.
+func (s *stage) start(t *testing.T, config app.Config) (end func()) {
+	t.Helper()
 	if t.Name() != "TestSSOT" { // which looks at the picture; drawing costs more than the scene
 		config.Draw = func(chart.Graph) ([]byte, error) { return []byte("\x89PNG\r\n\x1a\n"), nil }
 	}
+	ctx, cancel := context.WithCancel(t.Context())
 	a, err := app.New(ctx, config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	t.Cleanup(func() {
+	end = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -113,13 +143,9 @@ func stageWith(t *testing.T, scenario workspace.Scenario, scopes []string, prepa
 		if err := a.Close(); err != nil {
 			t.Error(err)
 		}
-		w.Close()
 	})
-	if err := w.WaitConnected(ctx); err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	return &stage{Workspace: w, Player: play.New(w, channel, &out), out: &out}
+	t.Cleanup(end)
+	return end
 }
 
 // calm stops the traffic, so that half an hour of waiting is quick to simulate.

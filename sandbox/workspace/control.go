@@ -8,7 +8,7 @@ import (
 )
 
 // control serves /_control/: what people and the cloud do, for tests and scripts. It routes to the
-// two fakes, and joins what both of them have to say.
+// fakes, and joins what Slack and the cloud have to say.
 func (w *Workspace) control() http.Handler {
 	slack, cloud := w.Slack.ControlHandler(), w.Cloud.ControlHandler()
 	mux := http.NewServeMux()
@@ -16,6 +16,7 @@ func (w *Workspace) control() http.Handler {
 	for _, path := range []string{"traffic", "touch", "deny"} {
 		mux.Handle("/_control/"+path, cloud)
 	}
+	mux.Handle("GET /_control/notices", w.Pager.Handler())
 	mux.HandleFunc("POST /_control/fault", func(rw http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 		var fault struct{ Target string }

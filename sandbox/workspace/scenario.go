@@ -23,6 +23,8 @@ type Scenario struct {
 	Denied []string
 	// Faults are there from the beginning on, also for what happened before the rollout.
 	Faults []fakegcp.Fault
+	// TailRate is how many entries a minute a session that follows the log gets, as fakegcp.Config has it.
+	TailRate int
 	// Plan is the plan file that the scenario is played with; "": whichever the user gives.
 	Plan string
 	// NewServes says that the new image is what serves, over the old one, from the beginning on.

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"slipway/app"
 	"slipway/plan"
 	"slipway/sandbox/fakegcp"
+	"slipway/sandbox/fakepager"
 	"slipway/sandbox/fakeslack"
 	"slipway/sandbox/memnet"
 	"slipway/sandbox/page"
@@ -52,11 +52,13 @@ type Options struct {
 type Workspace struct {
 	Slack *fakeslack.Server
 	Cloud *fakegcp.Cloud
+	Pager *fakepager.Server // is told in place of whomever the plan file wants to be notified
 
 	options  Options
 	slackURL string // scheme://host:port
 	gcpAddr  string
 	redisURL string
+	secrets  map[string]string // of those who are notified, by variable
 	embedded *miniredis.Miniredis
 	serving  sync.WaitGroup
 	closers  []func()
@@ -94,12 +96,13 @@ func (w *Workspace) start(ctx context.Context) error {
 	}
 	w.gcpAddr = cloud.Addr().String()
 
+	w.Pager = w.newPager()
 	w.Slack = fakeslack.New(team(w.options.File, w.slackURL, w.options))
 	w.closers = append(w.closers, w.Slack.Close)
 	w.Cloud = fakegcp.New(fakegcp.Config{
 		Project: project(w.options.File), Region: region(w.options.File), Seed: w.options.Seed, Speed: w.options.Speed,
 		Listen: w.listenService, Log: w.options.Log, RegistryHost: registryHost(w.options.File), E2EToken: e2eToken,
-		Denied: w.options.Scenario.Denied,
+		Denied: w.options.Scenario.Denied, TailRate: w.options.Scenario.TailRate,
 	})
 	w.closers = append(w.closers, w.Cloud.Close)
 	for _, f := range w.options.Scenario.Faults {
@@ -163,6 +166,8 @@ func (w *Workspace) serveHTTP(l net.Listener) error {
 	w.closers = append(w.closers, people.Close)
 	mux := people.Site(w.control())
 	mux.Handle("/v2/", w.Cloud.RegistryHandler())
+	mux.Handle(fakepager.EventsPath, w.Pager.Handler())
+	mux.Handle(fakepager.WebhookPath, w.Pager.Handler())
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(w.options.Log.Handler(), slog.LevelWarn)}
 	w.serving.Go(func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -292,7 +297,7 @@ func (w *Workspace) App(owner string) app.Config {
 	return app.Config{
 		SlackAppToken: appToken, SlackBotToken: botToken, SlackAPIURL: w.slackURL + "/api/",
 		RedisURL: w.redisURL, GCPEndpoint: w.gcpAddr, Registry: strings.TrimPrefix(w.slackURL, "http://"),
-		File: w.options.File, Dial: w.dial(), Getenv: getenv, Owner: owner, Log: w.options.Log,
+		File: w.options.File, Dial: w.dial(), Getenv: w.getenv, Owner: owner, Log: w.options.Log,
 	}
 }
 
@@ -304,14 +309,6 @@ func (w *Workspace) Environment(file string) []string {
 		"REDIS_URL=" + c.RedisURL, "SLIPWAY_GCP_ENDPOINT=" + c.GCPEndpoint, "SLIPWAY_REGISTRY=" + c.Registry,
 		"SLIPWAY_FILE=" + file, "E2E_TOKEN=" + e2eToken,
 	}
-}
-
-// getenv adds the variable that the plan's checks read to the real environment.
-func getenv(name string) string {
-	if name == "E2E_TOKEN" {
-		return e2eToken
-	}
-	return os.Getenv(name)
 }
 
 // WaitConnected waits until an app has its socket open, so that what people do reaches it.
