@@ -202,7 +202,7 @@ func TestGoesOverToMetrics(t *testing.T) {
 		by   plan.Source
 		note string
 	}{
-		{"suppressed", func(l *traffic) { l.rate = 2 }, plan.SourceMetrics, "left"},
+		{"suppressed", func(l *traffic) { l.rate = 2 }, plan.SourceMetrics, "left entries out (rate limit)"},
 		{"sampled", func(l *traffic) { l.sampled = 0.6 }, plan.SourceMetrics, "sampled or excluded"},
 		{"excluded", func(l *traffic) { l.sampled = 1 }, plan.SourceMetrics, "excluded"},
 		{"too many", func(l *traffic) { l.perSecond = 501 }, plan.SourceMetrics, "more than 500 requests a second"},

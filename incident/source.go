@@ -74,7 +74,7 @@ func (s *shift) suppressed(n int64, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.source.whole = time.Time{}
-	s.source.doubt = fmt.Sprintf("Cloud Logging left %d entries out (%s).", n, why)
+	s.source.doubt = fmt.Sprintf("Cloud Logging left entries out (%s).", why)
 }
 
 // upToDate notes that the log has been read up to now, without a gap since a time.

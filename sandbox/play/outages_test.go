@@ -182,7 +182,7 @@ func TestIncidentWithEntriesLeftOut(t *testing.T) {
 		s.must(t, s.Command(within(t), workspace.Oncall, "/deploy status staging"))
 		s.told(t, workspace.Oncall, "Watched for incidents by Cloud Monitoring: staging/backend", "Cloud Logging left", "rate limit")
 		s.breaks(t)
-		if m := s.begins(t); !strings.Contains(m.Text, "(rate limit). Requests are counted by Cloud Monitoring, three to five minutes later.") {
+		if m := s.begins(t); !strings.Contains(m.Text, "(rate limit). Requests are counted by Cloud Monitoring, by the minute, so that alarms come some ten minutes later.") {
 			t.Errorf("it does not say where its numbers come from: %s", m.Text)
 		}
 		if source := s.book(t).Sources[0].From; source != plan.SourceMetrics {
