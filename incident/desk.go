@@ -34,12 +34,12 @@ func (d *desk) saved() saved {
 
 // change makes a change. It may be made more than once, on what others changed in the meantime. An error of
 // its own is returned, and nothing is changed then; one of the store only where nobody goes on from memory.
-func (d *desk) change(ctx context.Context, make func(*Book) error) error {
+func (d *desk) change(ctx context.Context, edit func(*Book) error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for range 10 {
 		b := d.at.book.clone()
-		if err := make(&b); err != nil {
+		if err := edit(&b); err != nil {
 			return err
 		}
 		if !d.unsaved && b.tells(d.at.book) && time.Since(d.stored) < saveEvery {

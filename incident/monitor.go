@@ -157,13 +157,22 @@ func (m *Monitor) load(ctx context.Context, p *project) (saved, error) {
 func (m *Monitor) watch(ctx context.Context, p *project, alone bool) {
 	s, err := m.begin(ctx, p, alone)
 	if err != nil {
-		m.Log.ErrorContext(ctx, "cannot begin to watch for incidents", "project", p.name, "err", err)
+		m.Log.ErrorContext(ctx, "cannot begin to watch for incidents; another replica may", "project", p.name, "err", err)
+		m.yield(ctx, p)
+		sleep(ctx, aloneAfter)
 		return
 	}
 	p.set(s)
 	s.run(ctx)
 	p.set(nil)
 	p.keep(s.desk.saved())
+}
+
+// yield gives the watch to whoever wants it.
+func (m *Monitor) yield(ctx context.Context, p *project) {
+	if err := m.Store.Yield(ctx, p.name, m.Owner); err != nil {
+		m.Log.WarnContext(ctx, "the watch is not handed over; another replica takes it when its time is over", "project", p.name, "err", err)
+	}
 }
 
 func (p *project) set(s *shift) {
@@ -231,45 +240,41 @@ func (m *Monitor) caseOf(b Book, t Thread) Case {
 func (m *Monitor) Act(ctx context.Context, id string, act func(Incident) (Incident, error)) (Case, error) {
 	id = strings.ToLower(strings.TrimSpace(id))
 	for _, p := range m.projects {
-		b, err := m.actIn(ctx, p, id, act)
-		if errors.Is(err, errNotHere) {
-			continue
+		var c Case
+		err := m.change(ctx, p, func(b *Book) error {
+			thread := b.Thread(b.threadOf(id))
+			if thread == nil {
+				return errNotHere
+			}
+			if _, err := b.Act(id, act); err != nil {
+				return err
+			}
+			b.Date(time.Now().UTC())
+			c = m.caseOf(*b, *thread)
+			return nil
+		})
+		if !errors.Is(err, errNotHere) {
+			return c, err
 		}
-		if err != nil {
-			return Case{}, err
-		}
-		return m.caseOf(b, *b.Thread(b.threadOf(id))), nil
 	}
 	return Case{}, unknown(id)
 }
 
 var errNotHere = errors.New("not in this project")
 
-// actIn acts on a project's book, here or in the store.
-func (m *Monitor) actIn(ctx context.Context, p *project, id string, act func(Incident) (Incident, error)) (Book, error) {
-	apply := func(b *Book) error {
-		if b.Thread(b.threadOf(id)) == nil {
-			return errNotHere
-		}
-		_, err := b.Act(id, act)
-		b.Date(time.Now().UTC())
+// change changes a project's book, here or in the store.
+func (m *Monitor) change(ctx context.Context, p *project, edit func(*Book) error) error {
+	if s := p.onDuty(); s != nil {
+		err := s.desk.change(ctx, edit)
+		wake(s.news)
 		return err
 	}
-	if s := p.onDuty(); s != nil {
-		err := s.desk.change(ctx, apply)
-		wake(s.news)
-		return s.desk.read(), err
-	}
-	d := desk{store: m.Store, project: p.name}
 	read, err := m.load(ctx, p)
 	if err != nil {
-		return Book{}, err
+		return err
 	}
-	d.at = read
-	if err := d.change(ctx, apply); err != nil {
-		return Book{}, err
-	}
-	return d.read(), nil
+	d := desk{store: m.Store, project: p.name, at: read}
+	return d.change(ctx, edit)
 }
 
 // Sources says of each service that is watched where its numbers come from.

@@ -138,9 +138,7 @@ func (s *shift) run(ctx context.Context) {
 	if !s.alone.Load() {
 		s.save(last)
 	}
-	if err := s.m.Store.Yield(last, s.project.name, s.m.Owner); err != nil {
-		s.log.WarnContext(ctx, "the watch is not handed over; another replica takes it when its time is over", "err", err)
-	}
+	s.m.yield(last, s.project)
 }
 
 // holdOn prolongs the watch, and returns when another replica has it. While the store is away it goes on.
@@ -223,7 +221,7 @@ func (s *shift) save(ctx context.Context) {
 func (s *shift) look(ctx context.Context) {
 	ticker := time.NewTicker(width)
 	defer ticker.Stop()
-	saved := time.Now()
+	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -234,9 +232,9 @@ func (s *shift) look(ctx context.Context) {
 		if !s.reading() {
 			s.observe(ctx, now)
 		}
-		if now.Sub(saved) >= saveEvery && !s.alone.Load() {
+		if now.Sub(last) >= saveEvery && !s.alone.Load() {
 			s.save(ctx)
-			saved = now
+			last = now
 		}
 	}
 }

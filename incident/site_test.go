@@ -186,7 +186,7 @@ func (w *wire) on(ctx context.Context) (context.Context, context.CancelFunc, err
 	return ctx, func() { close(stop); cancel() }, nil
 }
 
-func over[T any](w *wire, ctx context.Context, do func(context.Context) (T, error)) (T, error) {
+func over[T any](ctx context.Context, w *wire, do func(context.Context) (T, error)) (T, error) {
 	ctx, done, err := w.on(ctx)
 	defer done()
 	if err != nil {
@@ -197,16 +197,16 @@ func over[T any](w *wire, ctx context.Context, do func(context.Context) (T, erro
 }
 
 func (w *wire) Hold(ctx context.Context, project, owner string, ttl time.Duration) (bool, error) {
-	return over(w, ctx, func(ctx context.Context) (bool, error) { return w.store.Incidents().Hold(ctx, project, owner, ttl) })
+	return over(ctx, w, func(ctx context.Context) (bool, error) { return w.store.Incidents().Hold(ctx, project, owner, ttl) })
 }
 
 func (w *wire) Yield(ctx context.Context, project, owner string) error {
-	_, err := over(w, ctx, func(ctx context.Context) (bool, error) { return true, w.store.Incidents().Yield(ctx, project, owner) })
+	_, err := over(ctx, w, func(ctx context.Context) (bool, error) { return true, w.store.Incidents().Yield(ctx, project, owner) })
 	return err
 }
 
 func (w *wire) Book(ctx context.Context, project string) (b incident.Book, version int64, err error) {
-	b, err = over(w, ctx, func(ctx context.Context) (b incident.Book, err error) {
+	b, err = over(ctx, w, func(ctx context.Context) (b incident.Book, err error) {
 		b, version, err = w.store.Incidents().Book(ctx, project)
 		return b, err
 	})
@@ -214,24 +214,24 @@ func (w *wire) Book(ctx context.Context, project string) (b incident.Book, versi
 }
 
 func (w *wire) SaveBook(ctx context.Context, project, owner string, b incident.Book, version int64) (int64, error) {
-	return over(w, ctx, func(ctx context.Context) (int64, error) {
+	return over(ctx, w, func(ctx context.Context) (int64, error) {
 		return w.store.Incidents().SaveBook(ctx, project, owner, b, version)
 	})
 }
 
 func (w *wire) Watches(ctx context.Context, project string) ([]byte, error) {
-	return over(w, ctx, func(ctx context.Context) ([]byte, error) { return w.store.Incidents().Watches(ctx, project) })
+	return over(ctx, w, func(ctx context.Context) ([]byte, error) { return w.store.Incidents().Watches(ctx, project) })
 }
 
 func (w *wire) SaveWatches(ctx context.Context, project, owner string, watches []byte) error {
-	_, err := over(w, ctx, func(ctx context.Context) (bool, error) {
+	_, err := over(ctx, w, func(ctx context.Context) (bool, error) {
 		return true, w.store.Incidents().SaveWatches(ctx, project, owner, watches)
 	})
 	return err
 }
 
 func (w *wire) Entries(ctx context.Context, _ string, services []incident.Service, from, to time.Time, each func(*incident.Entry)) error {
-	_, err := over(w, ctx, func(context.Context) (bool, error) {
+	_, err := over(ctx, w, func(context.Context) (bool, error) {
 		if w.log.unlisted != nil {
 			return false, w.log.unlisted
 		}
@@ -244,7 +244,7 @@ func (w *wire) Entries(ctx context.Context, _ string, services []incident.Servic
 }
 
 func (w *wire) Tail(ctx context.Context, _ string, services []incident.Service, each func(*incident.Entry), suppressed func(int64, string)) error {
-	_, err := over(w, ctx, func(ctx context.Context) (bool, error) { return true, w.log.tail(ctx, services, each, suppressed) })
+	_, err := over(ctx, w, func(ctx context.Context) (bool, error) { return true, w.log.tail(ctx, services, each, suppressed) })
 	return err
 }
 
@@ -253,11 +253,11 @@ func (w *wire) Minutes(_ context.Context, s incident.Service, from time.Time) ([
 }
 
 func (w *wire) Tell(ctx context.Context, c incident.Case, m incident.Message, keep func(incident.Message) error) (time.Duration, error) {
-	return over(w, ctx, func(context.Context) (time.Duration, error) { return w.channel.tell(c, m, keep) })
+	return over(ctx, w, func(context.Context) (time.Duration, error) { return w.channel.tell(c, m, keep) })
 }
 
 func (w *wire) Notify(ctx context.Context, to plan.Notify, n incident.Notice) error {
-	_, err := over(w, ctx, func(context.Context) (bool, error) { return true, w.pager.notify(to, n) })
+	_, err := over(ctx, w, func(context.Context) (bool, error) { return true, w.pager.notify(to, n) })
 	return err
 }
 

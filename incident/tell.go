@@ -6,6 +6,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"slipway/plan"
 )
 
 const (
@@ -156,26 +158,20 @@ func (s *shift) tellOne(ctx context.Context, c Case) (again time.Duration, err e
 // learn adds to a case what its services say beside their incidents.
 func (s *shift) learn(ctx context.Context, c *Case) {
 	var asked sync.WaitGroup
-	var mu sync.Mutex
-	for target, about := range c.About {
-		sub := s.of(target)
-		if sub == nil {
+	abouts := map[plan.Target]*About{}
+	for _, i := range c.Incidents { // the first of a service says which revision it is about
+		sub := s.of(i.Key.Target)
+		if sub == nil || abouts[i.Key.Target] != nil {
 			continue
 		}
-		revision := ""
-		for _, i := range c.Incidents {
-			if i.Key.Target == target {
-				revision = i.Revision
-			}
-		}
-		asked.Go(func() {
-			s.explain(ctx, sub, revision, &about)
-			mu.Lock()
-			defer mu.Unlock()
-			c.About[target] = about
-		})
+		about := c.About[i.Key.Target]
+		abouts[i.Key.Target] = &about
+		asked.Go(func() { s.explain(ctx, sub, i.Revision, &about) })
 	}
 	asked.Wait()
+	for target, about := range abouts {
+		c.About[target] = *about
+	}
 }
 
 // explain fills in what is known of a service, without waiting for long.
