@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 )
@@ -157,7 +158,7 @@ func (s *shift) tellOne(ctx context.Context, c Case) (again time.Duration, err e
 func (s *shift) learn(ctx context.Context, c *Case) {
 	var asked sync.WaitGroup
 	var mu sync.Mutex
-	for target, about := range c.About {
+	for target, about := range maps.Clone(c.About) { // which is written to while the others are still asked
 		sub := s.of(target)
 		if sub == nil {
 			continue
