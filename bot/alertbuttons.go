@@ -102,7 +102,7 @@ func (a *alert) confirmResolve() *slack.ConfirmationBlockObject {
 	}
 	return slack.NewConfirmationBlockObject(
 		plainObject("Resolve, though it still fails?", maxDialogTitle),
-		plainObject("It resolves by itself once it is over. If you resolve it now, nobody is told that it goes on for half an hour.", maxDialogText),
+		plainObject("It resolves by itself once it is over. If you resolve it now, it is told again only if it still fails in half an hour.", maxDialogText),
 		plainObject("Resolve", maxDialogButton), plainObject("Not now", maxDialogButton),
 	)
 }
@@ -133,7 +133,7 @@ func (a *alert) back(t plan.Target) *slack.ButtonBlockElement {
 	b := slack.NewButtonBlockElement(actionReturn, value, plainObject("Roll back to "+to, maxButton)).WithStyle(slack.StyleDanger)
 	return b.WithConfirm(slack.NewConfirmationBlockObject(
 		plainObject(fmt.Sprintf("Roll back %s on %s?", t.Service, t.Environment), maxDialogTitle),
-		plainObject(fmt.Sprintf("All traffic goes back to %s from %s, without an approval. Then it is locked until somebody unlocks it.",
+		plainObject(fmt.Sprintf("All traffic goes back to %s from %s, without an approval. Then nothing is deployed there until somebody unlocks it.",
 			about.Standing.Back, about.Standing.Serving), maxDialogText),
 		plainObject("Roll back", maxDialogButton), plainObject("Not now", maxDialogButton),
 	).WithStyle(slack.StyleDanger))
