@@ -113,11 +113,22 @@ func (a *alert) marks(g chart.Graph) []chart.Mark {
 		}
 		mark(o.At, label)
 	}
-	mark(a.headline.Since, "began")
+	mark(pointBefore(g, a.headline.Since), "began")
 	if a.over() {
 		mark(a.headline.Until, "ended")
 	}
 	return marks
+}
+
+// pointBefore is the beginning of the slice that a moment is in, so that a line does not rise before its mark.
+func pointBefore(g chart.Graph, at time.Time) time.Time {
+	before := at
+	for _, p := range g.Series[0].Points {
+		if !p.At.After(at) {
+			before = p.At
+		}
+	}
+	return before
 }
 
 // short is a revision's name without its service's.
