@@ -49,10 +49,10 @@ func (p *Page) hint(v viewer) hint {
 		}
 	case slices.Contains(asked, "approve"):
 		says = p.hintApproval(v, &h, card)
-		h.Show = v.at(card.TS, "")
+		h.Show = v.at(card.TS)
 	case len(asked) > 0:
 		says = "The rollout cannot go on by itself: someone has to decide, with the buttons on the card."
-		h.Show = v.at(card.TS, "")
+		h.Show = v.at(card.TS)
 	case p.hintIncident(v, &h, &says):
 	case anyEnd.MatchString(card.Text):
 		says = "That was a whole rollout; its thread tells it step by step. Try `/deploy status " + env.Name + "`, `/deploy graph " + env.Name +
@@ -87,7 +87,7 @@ func (p *Page) hintApproval(v viewer, h *hint, card fakeslack.Message) string {
 	}
 	h.Switch = p.other(v, can)
 	if h.Switch != nil {
-		h.Switch.URL = v.withUser(h.Switch.user).at(card.TS, "")
+		h.Switch.URL = v.withUser(h.Switch.user).at(card.TS)
 	} else {
 		return "The rollout waits for an approval: press *Approve* on the card."
 	}

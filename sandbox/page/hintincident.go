@@ -28,7 +28,7 @@ func (p *Page) hintIncident(v viewer, h *hint, says *string) bool {
 	if newer, _ := p.card(v); !open && newer.TS != m.TS && !anyEnd.MatchString(newer.Text) {
 		return false
 	}
-	h.Show = v.at(m.TS, "")
+	h.Show = v.at(m.TS)
 	switch {
 	case !open:
 		*says = "That was a whole incident; its thread tells it step by step. Try `/deploy incidents`, `/deploy unlock " + env.Name +
