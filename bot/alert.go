@@ -17,8 +17,8 @@ import (
 	"slipway/plan"
 )
 
-// Alert renders the message of an incident: first the headline, how it stands and what can be done about it;
-// then the errors, an example each, and the graph. It is pure: c.Now only tells today from other days.
+// Alert renders the message of an incident: first the headline, how it stands, the errors and what can be done
+// about it; then the graph and examples. It is pure: c.Now only tells today from other days.
 func Alert(c incident.Case, names Names, look AlertLook) Message {
 	a := newAlert(c, names, look)
 	m := Message{Text: string(a.text())}
@@ -94,7 +94,7 @@ func (a *alert) less() bool {
 
 // text is the message without blocks: its first line is what a lock screen shows.
 func (a *alert) text() mrkdwn {
-	parts := []mrkdwn{sentences(" ", cutMarkup(escape(a.headline.At(a.Now)), mostHeadline), a.called())}
+	parts := []mrkdwn{sentences(" ", cutMarkup(escape(a.line()), mostHeadline), a.called())}
 	for _, t := range a.targets {
 		parts = append(parts, a.service(t))
 	}
@@ -104,9 +104,14 @@ func (a *alert) text() mrkdwn {
 	return cutMarkup(sentences("\n", append(parts, a.notes())...), maxText)
 }
 
+// blocks are in the order of a hurry: how it stands and what the error is, what can be done, and then what one
+// looks at next. Of several services people learn what can be done first, for the list of them is long.
 func (a *alert) blocks() []slack.Block {
 	head := sentences("\n", say("*%s*", cutMarkup(headlineIn(a.headline, a.Now), mostHeadline)), a.called())
 	blocks := []slack.Block{a.section("head", head)}
+	if len(a.targets) > 1 {
+		blocks = append(blocks, a.controls()...)
+	}
 	for n, t := range a.targets {
 		if n == a.services {
 			blocks = append(blocks, a.context("more", say("%d more services: `/deploy incidents`", len(a.targets)-n)))
@@ -114,17 +119,29 @@ func (a *alert) blocks() []slack.Block {
 		}
 		blocks = append(blocks, a.serviceBlocks(n, t)...)
 	}
-	if buttons := a.buttons(); len(buttons) > 0 {
-		blocks = append(blocks, slack.NewActionBlock(a.id("controls"), buttons...))
+	var groups []mrkdwn
+	for _, g := range a.groups() {
+		groups = append(groups, a.group(g))
+	}
+	if len(groups) > 0 {
+		blocks = append(blocks, a.section("groups", sentences("\n", groups...)))
+	}
+	if len(a.targets) <= 1 {
+		blocks = append(blocks, a.controls()...)
+	}
+	return append(blocks, a.more()...)
+}
+
+// more is what is looked at once it is known what failed: the graph, an example of each error, and notes.
+func (a *alert) more() []slack.Block {
+	var blocks []slack.Block
+	if _, alt, ok := alertGraph(a); ok && a.look.Graph != "" {
+		blocks = append(blocks, imageBlock(a.look.Graph, a.id("graph"), a.share()+" over time", alt))
 	}
 	for n, g := range a.groups() {
-		blocks = append(blocks, a.section(fmt.Sprintf("group-%d", n), a.group(g)))
 		if n < a.examples && g.Example != g.Title {
 			blocks = append(blocks, a.code(fmt.Sprintf("example-%d", n), g.Example)...)
 		}
-	}
-	if graph, alt, ok := alertGraph(a); ok && a.look.Graph != "" {
-		blocks = append(blocks, imageBlock(a.look.Graph, a.id("graph"), graph.Title, alt))
 	}
 	if notes := a.notes(); notes != "" {
 		blocks = append(blocks, a.context("notes", notes))
@@ -199,6 +216,14 @@ func (a *alert) groups() []incident.Group {
 	}
 	slices.SortStableFunc(list, func(a, b incident.Group) int { return cmp.Compare(b.Count, a.Count) })
 	return list[:min(len(list), mostGroups)]
+}
+
+// line is the headline where its times may not be shown in the reader's own zone: on a lock screen.
+func (a *alert) line() string {
+	h := a.headline
+	rest := " UTC" + h.Rest
+	h.Rest = ""
+	return h.At(a.Now.UTC()) + rest
 }
 
 // headlineIn is a headline with its times in the reader's zone.

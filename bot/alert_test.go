@@ -30,13 +30,14 @@ func TestAlert(t *testing.T) {
 }
 
 func TestAlertButtons(t *testing.T) {
-	const all, resolved = "Acknowledge | Silence 1 h | Roll back to 00041? | Resolve | Logs", "Logs"
+	const all, resolved = "Acknowledge | Roll back to 00041? | Logs | Silence 1 h | Resolve?", "Logs"
 	want := map[string][]string{
-		"firing": {all}, "acknowledged": {"Silence 1 h | Roll back to 00041? | Resolve | Logs"}, "silenced": {"Acknowledge | Roll back to 00041? | Resolve | Logs"},
+		"firing": {all}, "acknowledged": {"Roll back to 00041? | Logs | Silence 1 h | Resolve?"}, "rolled_back": {"Logs | Silence 1 h | Resolve"},
+		"silenced": {"Acknowledge | Roll back to 00041? | Logs | Resolve?"},
 		"flapping": {all}, "resolved": {resolved}, "resolved_by_hand": {resolved}, "latency": {all},
-		"no_ready_revision": {"Acknowledge | Silence 1 h | Resolve | Logs"}, "pinned": {"Acknowledge | Silence 1 h | Resolve | Logs"},
-		"joined": {"Acknowledge | Silence 1 h | Resolve | Logs"}, "ten_services": {"Acknowledge | Silence 1 h | Resolve | Logs"},
-		"unknown_rollout": {"Acknowledge | Silence 1 h | Resolve | Logs"},
+		"no_ready_revision": {"Acknowledge | Logs | Silence 1 h | Resolve?"}, "pinned": {"Acknowledge | Logs | Silence 1 h | Resolve?"},
+		"joined": {"Acknowledge | Logs | Silence 1 h | Resolve?"}, "ten_services": {"Acknowledge | Logs | Silence 1 h | Resolve?"},
+		"unknown_rollout": {"Acknowledge | Logs | Silence 1 h | Resolve?"},
 	}
 	for _, tt := range cases {
 		if want[tt.name] == nil {
@@ -198,7 +199,7 @@ func TestAlertFits(t *testing.T) {
 		}
 		m := Alert(c, names, alertLook)
 		checkLimits(t, m)
-		if !strings.HasPrefix(m.Text, fmt.Sprintf("%d services on staging fail since", services+2)) || buttons(m)[0] != "Acknowledge | Silence 1 h | Resolve | Logs" {
+		if !strings.HasPrefix(m.Text, fmt.Sprintf("%d services on staging fail since", services+2)) || buttons(m)[0] != "Acknowledge | Logs | Silence 1 h | Resolve?" {
 			t.Errorf("%d services: %q, %q", services, cut(m.Text, 100), buttons(m))
 		}
 		for _, b := range alertButtons(m) {

@@ -58,30 +58,53 @@ func incidentClick(verb rollout.Verb, value string) (commands.Click, error) {
 	return click, nil
 }
 
-// buttons are what can be done about it, and where to read on.
+// controls are the buttons, if there are any.
+func (a *alert) controls() []slack.Block {
+	buttons := a.buttons()
+	if len(buttons) == 0 {
+		return nil
+	}
+	return []slack.Block{slack.NewActionBlock(a.id("controls"), buttons...)}
+}
+
+// buttons are what can be done about it and where to read on, in the order in which they are wanted: first
+// that somebody has it, then what ends it, last what makes it quiet.
 func (a *alert) buttons() []slack.BlockElement {
 	var buttons []slack.BlockElement
-	add := func(action, label string, style slack.Style) {
+	add := func(action, label string) *slack.ButtonBlockElement {
 		b := slack.NewButtonBlockElement(action, a.Thread.ID, plainObject(label, maxButton))
-		b.Style = style
 		buttons = append(buttons, b)
+		return b
 	}
 	if a.some(incident.Firing, incident.Flapping, incident.Silenced) {
-		add(actionAcknowledge, "Acknowledge", slack.StylePrimary)
-	}
-	if a.some(incident.Firing, incident.Flapping, incident.Acknowledged) {
-		add(actionSilence, "Silence 1 h", slack.StyleDefault)
+		add(actionAcknowledge, "Acknowledge").WithStyle(slack.StylePrimary)
 	}
 	if ways := a.returning(); len(a.targets) == 1 && len(ways) == 1 {
 		buttons = append(buttons, a.back(ways[0]))
 	}
-	if !a.over() {
-		add(actionResolve, "Resolve", slack.StyleDefault)
-	}
 	if logs := a.logs(); logs != "" {
 		buttons = append(buttons, slack.NewButtonBlockElement(actionLogs, "", plainObject("Logs", maxButton)).WithURL(logs))
 	}
+	if a.some(incident.Firing, incident.Flapping, incident.Acknowledged) {
+		add(actionSilence, "Silence 1 h")
+	}
+	if !a.over() {
+		add(actionResolve, "Resolve").WithConfirm(a.confirmResolve())
+	}
 	return buttons
+}
+
+// confirmResolve asks whether it is known to be over while it still fails: then nobody is called for as long
+// as it takes to be told again.
+func (a *alert) confirmResolve() *slack.ConfirmationBlockObject {
+	if !slices.ContainsFunc(a.of, func(i incident.Incident) bool { return i.State != incident.Resolved && i.Alarm }) {
+		return nil
+	}
+	return slack.NewConfirmationBlockObject(
+		plainObject("Resolve, though it still fails?", maxDialogTitle),
+		plainObject("It resolves by itself once it is over. If you resolve it now, it is told again only if it still fails in half an hour.", maxDialogText),
+		plainObject("Resolve", maxDialogButton), plainObject("Not now", maxDialogButton),
+	)
 }
 
 func (a *alert) some(states ...incident.State) bool {
@@ -110,7 +133,8 @@ func (a *alert) back(t plan.Target) *slack.ButtonBlockElement {
 	b := slack.NewButtonBlockElement(actionReturn, value, plainObject("Roll back to "+to, maxButton)).WithStyle(slack.StyleDanger)
 	return b.WithConfirm(slack.NewConfirmationBlockObject(
 		plainObject(fmt.Sprintf("Roll back %s on %s?", t.Service, t.Environment), maxDialogTitle),
-		plainObject(fmt.Sprintf("All traffic goes back to %s from %s.", about.Standing.Back, about.Standing.Serving), maxDialogText),
+		plainObject(fmt.Sprintf("All traffic goes back to %s from %s, without an approval. Then nothing is deployed there until somebody unlocks it.",
+			about.Standing.Back, about.Standing.Serving), maxDialogText),
 		plainObject("Roll back", maxDialogButton), plainObject("Not now", maxDialogButton),
 	).WithStyle(slack.StyleDanger))
 }

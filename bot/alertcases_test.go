@@ -145,6 +145,15 @@ var cases = []struct {
 	{"acknowledged", become(func(i *incident.Incident) {
 		i.State, i.By, i.ByAt = incident.Acknowledged, ann, noon.Add(8*time.Minute)
 	})},
+	{"rolled_back", func() incident.Case { // and not shown to be well yet
+		c := become(func(i *incident.Incident) {
+			i.State, i.By, i.ByAt, i.Alarm = incident.Acknowledged, ann, noon.Add(8*time.Minute), false
+		})()
+		about := c.About[staging("backend")]
+		about.Standing = incident.Standing{Serving: "netra-backend-staging-00041-abc"}
+		c.About[staging("backend")] = about
+		return c
+	}},
 	{"silenced", become(func(i *incident.Incident) {
 		i.State, i.By, i.ByAt, i.Until = incident.Silenced, ann, noon.Add(8*time.Minute), noon.Add(68*time.Minute)
 	})},

@@ -2,7 +2,6 @@ package bot
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,28 +21,31 @@ func alertGraph(a *alert) (g chart.Graph, alt string, ok bool) {
 	if len(a.of) == 0 || a.of[0].Key.Kind == incident.Pinned {
 		return g, "", false
 	}
-	slow := a.of[0].Key.Kind == incident.Latency
+	slow := a.slow()
 	var slice time.Duration
+	var drawn []string
 	for n, t := range a.targets[:min(len(a.targets), mostDrawn)] {
 		l := minutesOf(a.About[t].Minutes, slow)
 		if len(l.Points) < 2 {
 			continue
 		}
-		l.Name, l.Kind = t.Service, chart.Other
+		last := l.Points[len(l.Points)-1]
+		l.Name, l.Kind = t.Service+" "+rollout.Percent(rollout.Share(last.Errors, last.Requests)), chart.Other
 		if n == 0 {
 			l.Kind = chart.New
 		}
+		drawn = append(drawn, t.Service)
 		slice = max(slice, l.slice)
 		g.Series = append(g.Series, l.Series)
 	}
 	if len(g.Series) == 0 {
 		return g, "", false
 	}
-	what, share := "failed requests (5xx)", "Errors"
+	what := "failed requests (5xx)"
 	if slow {
-		what, share = "slow requests", "Slow requests"
+		what = "slow requests"
 	}
-	g.Title = plain(a.headline.At(a.Now.UTC()), mostTitle)
+	g.Title = plain(a.headline.At(a.Now.UTC()), mostTitle) // the subtitle says UTC
 	by := "minute"
 	if slice > time.Minute {
 		by = rollout.Period(slice)
@@ -51,7 +53,18 @@ func alertGraph(a *alert) (g chart.Graph, alt string, ok bool) {
 	g.Subtitle = fmt.Sprintf("%s, by %s, UTC", what, by)
 	g.Limit = a.limit()
 	g.Marks = a.marks(g)
-	return g, a.graphAlt(share, g), true
+	return g, a.graphAlt(g, drawn), true
+}
+
+// slow says that what is drawn is the share of slow requests, and not of errors.
+func (a *alert) slow() bool { return len(a.of) > 0 && a.of[0].Key.Kind == incident.Latency }
+
+// share is what is drawn, in a word.
+func (a *alert) share() string {
+	if a.slow() {
+		return "Slow requests"
+	}
+	return "Errors"
 }
 
 // minutesOf are a service's minutes as points that hold enough requests.
@@ -100,11 +113,22 @@ func (a *alert) marks(g chart.Graph) []chart.Mark {
 		}
 		mark(o.At, label)
 	}
-	mark(a.headline.Since, "began")
+	mark(pointBefore(g, a.headline.Since), "began")
 	if a.over() {
 		mark(a.headline.Until, "ended")
 	}
 	return marks
+}
+
+// pointBefore is the beginning of the slice that a moment is in, so that a line does not rise before its mark.
+func pointBefore(g chart.Graph, at time.Time) time.Time {
+	before := at
+	for _, p := range g.Series[0].Points {
+		if !p.At.After(at) {
+			before = p.At
+		}
+	}
+	return before
 }
 
 // short is a revision's name without its service's.
@@ -125,22 +149,14 @@ func extent(g chart.Graph) (from, to time.Time) {
 }
 
 // graphAlt says what a graph shows to those who do not see it.
-func (a *alert) graphAlt(share string, g chart.Graph) string {
-	text := fmt.Sprintf("%s of %s over time%s. %s.", share, strings.Join(linesOf(g), ", "), seen(g), a.headline.At(a.Now.UTC()))
+func (a *alert) graphAlt(g chart.Graph, drawn []string) string {
+	text := fmt.Sprintf("%s of %s over time%s. %s.", a.share(), strings.Join(drawn, ", "), seen(g), a.line())
 	for _, t := range a.targets[:min(len(a.targets), mostDrawn)] {
 		if i := a.in(t)[0]; i.Evidence.Requests > 0 {
 			text += fmt.Sprintf(" %s: %s of %s requests %s%s.", t.Service, rollout.Count(i.Evidence.Errors), rollout.Count(i.Evidence.Requests), failing(i, a.alerts(i)), worst(i.Evidence))
 		}
 	}
 	return plain(text+" "+a.verdict(), maxAlt)
-}
-
-func linesOf(g chart.Graph) []string {
-	var list []string
-	for _, s := range g.Series {
-		list = append(list, s.Name)
-	}
-	return slices.Compact(list)
 }
 
 // verdict is how the whole stands, in a word.

@@ -32,11 +32,15 @@ func (a *alert) mentioned(of []incident.Incident) []string {
 
 func (a *alert) alerts(i incident.Incident) plan.Alerts { return a.About[i.Key.Target].Service.Alerts }
 
-// service says how a service stands: a line for each of its faults, and which revision it is.
+// service says how a service stands: a line for each of its faults, and which revision it is. Of several
+// services it is short.
 func (a *alert) service(t plan.Target) mrkdwn {
 	var lines []mrkdwn
 	for _, i := range a.in(t) {
 		line := sentences(" ", a.standing(i), evidence(i, a.alerts(i)))
+		if len(a.targets) > 1 && i.State == incident.Firing { // as the headline says
+			line = evidence(i, a.alerts(i))
+		}
 		if len(a.of) > 1 {
 			line = say("*%s: %s.* %s", t.Service, plain(i.Brief(), 150), line)
 		}
@@ -129,18 +133,30 @@ func (a *alert) revision(t plan.Target) mrkdwn {
 	if name == "" {
 		return ""
 	}
-	o := a.About[t].Origin
-	if o == nil {
-		return say("Revision %s.", plain(name, 100))
+	text, o := say("Revision %s", plain(name, 100)), a.About[t].Origin
+	switch {
+	case o != nil && o.Ended:
+		text += say(", rolled out by %s at %s", mention(o.By.ID, o.By.Name), moment(o.At, a.Now))
+	case o != nil:
+		text += say(", which %s is rolling out since %s", mention(o.By.ID, o.By.Name), moment(o.At, a.Now))
+	case len(a.targets) > 1:
+		return ""
 	}
-	text := say("Revision %s, rolled out by %s at %s", plain(name, 100), mention(o.By.ID, o.By.Name), moment(o.At, a.Now))
-	if !o.Ended {
-		text = say("Revision %s, which %s is rolling out since %s", plain(name, 100), mention(o.By.ID, o.By.Name), moment(o.At, a.Now))
+	if o != nil {
+		if link := linkTo(a.look.Site, o.Channel, o.TS); link != "" {
+			text += " (" + mrkdwn("<"+link+"|its card>") + ")"
+		}
 	}
-	if link := linkTo(a.look.Site, o.Channel, o.TS); link != "" {
-		text += " (" + mrkdwn("<"+link+"|its card>") + ")"
+	return text + "." + a.serving(t, name)
+}
+
+// serving says where the traffic is, once it is not on the revision that fails.
+func (a *alert) serving(t plan.Target, failing string) mrkdwn {
+	now := a.About[t].Standing.Serving
+	if now == "" || now == failing || a.over() {
+		return ""
 	}
-	return text + "."
+	return say(" The traffic is on %s now.", plain(now, 100))
 }
 
 // failing is the revision of a service's gravest fault that is about one.

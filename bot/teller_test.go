@@ -17,7 +17,7 @@ func TestAnIncidentIsOneMessage(t *testing.T) {
 			t.Fatal(again, err)
 		}
 		top, _ := m.want(1, 0)
-		if text := top[0].Text; !strings.HasPrefix(text, "backend on staging: 72% errors since 12:00 (limit 5%) <!subteam^S0BACKEND>\n") {
+		if text := top[0].Text; !strings.HasPrefix(text, "backend on staging: 72% errors since 12:00 UTC (limit 5%) <!subteam^S0BACKEND>\n") {
 			t.Errorf("posted %q", text)
 		}
 		if m.kept.Told != m.c.News[0].Key || m.kept.Link != "http://slack.test:80/archives/C0DEPLOYS/p"+strings.Replace(top[0].TS, ".", "", 1) || m.kept.Posting {
@@ -290,7 +290,7 @@ func TestWhoIsCalledCannotBeLookedUp(t *testing.T) {
 		if _, err := m.tell(); !errors.Is(err, errNobodyCalled) || time.Since(began) > 2*time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
-		if top, _ := m.want(1, 0); !strings.HasPrefix(top[0].Text, "backend on staging: 72% errors since 12:00 (limit 5%) @backend\n") {
+		if top, _ := m.want(1, 0); !strings.HasPrefix(top[0].Text, "backend on staging: 72% errors since 12:00 UTC (limit 5%) @backend\n") {
 			t.Errorf("%q", top[0].Text)
 		}
 		m.until(20 * time.Second)

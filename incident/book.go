@@ -81,3 +81,8 @@ func (b *Book) owes(i Incident) bool {
 	}
 	return false
 }
+
+// failing reports whether a service has an incident that is not over.
+func (b *Book) failing(target plan.Target) bool {
+	return slices.ContainsFunc(b.Incidents, func(i Incident) bool { return i.Key.Target == target && i.State != Resolved })
+}

@@ -457,6 +457,26 @@ func TestStandings(t *testing.T) {
 	})
 }
 
+// The message learns that the traffic went back, although the numbers stand still from then on.
+func TestTheTrafficWentBack(t *testing.T) {
+	t.Parallel()
+	onSite(t, []string{"backend"}, errorsOnly(), func(t *testing.T, s *site) {
+		s.fails(0.72, 2*time.Minute, 6*time.Minute)
+		s.cloud.set(incident.Standing{Serving: "backend-00042", Back: "backend-00041"})
+		s.replica("a")
+		s.until(7 * time.Minute)
+		if got := s.channel.serving(); !slices.Equal(got, []string{"backend-00042"}) {
+			t.Errorf("while it fails %q serves", got)
+		}
+		s.cloud.set(incident.Standing{Serving: "backend-00041"})
+		s.until(8*time.Minute + 15*time.Second)
+		wantSaid(t, s, 1)
+		if got := s.channel.serving(); !slices.Equal(got, []string{"backend-00041"}) {
+			t.Errorf("when the traffic went back %q serves", got)
+		}
+	})
+}
+
 // A log that cannot be read is said where people ask, with the reason.
 func TestBlind(t *testing.T) {
 	t.Parallel()

@@ -322,11 +322,13 @@ func (s *shift) verify(ctx context.Context) {
 	}
 }
 
-// stand asks Cloud Run how the services stand of which that may be an alarm.
+// stand asks Cloud Run how the services stand of which that may be an alarm, and those that fail: their traffic
+// may have gone back.
 func (s *shift) stand(ctx context.Context) {
 	for ctx.Err() == nil {
+		b := s.desk.read()
 		for _, sub := range s.watched {
-			if sub.Alerts.NoReadyRevision || sub.Alerts.Pinned > 0 {
+			if sub.Alerts.NoReadyRevision || sub.Alerts.Pinned > 0 || b.failing(sub.Target) {
 				s.askCloud(ctx, sub, callTime)
 			}
 		}

@@ -390,6 +390,7 @@ func (l *traffic) minutes(s incident.Service, from time.Time) ([]incident.Minute
 type channel struct {
 	mu    sync.Mutex
 	posts []post
+	serve []string // the revisions with the traffic, as the newest message has them
 	down  bool
 	lost  func(p post) bool // the answer to a post is lost; nil: to none
 }
@@ -410,6 +411,7 @@ func (ch *channel) tell(c incident.Case, m incident.Message, keep func(incident.
 	if ch.isDown() {
 		return 0, errNoSlack
 	}
+	ch.note(c)
 	var heads []string
 	for _, i := range c.Incidents {
 		heads = append(heads, i.Headline(c.Now))
@@ -450,6 +452,21 @@ func (ch *channel) tell(c incident.Case, m incident.Message, keep func(incident.
 		}
 	}
 	return 0, nil
+}
+
+func (ch *channel) note(c incident.Case) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.serve = nil
+	for _, about := range c.About {
+		ch.serve = append(ch.serve, about.Standing.Serving)
+	}
+}
+
+func (ch *channel) serving() []string {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.serve
 }
 
 func (ch *channel) isDown() bool {

@@ -95,7 +95,7 @@ func (s *shift) tell(ctx context.Context) {
 		for _, t := range b.Threads {
 			c := s.m.caseOf(b, t)
 			c.News, c.Alone = news(c.Incidents, s.escalate, now), s.alone.Load()
-			what := shows(c)
+			what := shows(c, s.standings(c))
 			if all.due(t.ID, what, len(c.News) > 0, now) {
 				all.work.Go(func() {
 					again, err := s.tellOne(ctx, c)
@@ -106,8 +106,21 @@ func (s *shift) tell(ctx context.Context) {
 	}
 }
 
+// standings are how the services of a case stand, as far as it is known.
+func (s *shift) standings(c Case) []Standing {
+	var list []Standing
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range c.Incidents {
+		if sub := s.of(i.Key.Target); sub != nil {
+			list = append(list, sub.posture.Last)
+		}
+	}
+	return list
+}
+
 // shows is what a case's message depends on.
-func shows(c Case) string {
+func shows(c Case, standings []Standing) string {
 	incidents := make([]Incident, len(c.Incidents))
 	for n, i := range c.Incidents {
 		i.Said = Said{}
@@ -115,8 +128,9 @@ func shows(c Case) string {
 	}
 	text, err := json.Marshal(struct {
 		Incidents []Incident
+		Standings []Standing
 		Alone     bool
-	}{incidents, c.Alone})
+	}{incidents, standings, c.Alone})
 	if err != nil {
 		return err.Error()
 	}

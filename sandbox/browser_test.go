@@ -101,6 +101,32 @@ func TestBrowserBadDeploy(t *testing.T) {
 	b.quiet()
 }
 
+// A service has failed for some minutes when Slipway starts: whoever is on call sees it with its graph at once, has
+// it, and sends the traffic back.
+func TestBrowserIncident(t *testing.T) {
+	t.Parallel()
+	b := open(t, "incident-at-start")
+	b.click("switch to whoever is on call", `#people a[data-user="oncall"]`)
+	b.appears("the page of whoever is on call", `#people a[data-user="oncall"][aria-current]`)
+	b.says("#messages", "% errors since")
+	b.says("#messages", "ModuleNotFoundError: No module named 'auth_service'")
+	b.appears("the graph", `#messages img[alt^="Errors of backend over time"]`)
+	b.appears("the log, which opens beside the page", `#messages a[data-action-id="incident_logs"][href^="https://console.cloud.google.com/logs/"][target="_blank"][rel~="noopener"]`)
+	b.says("#hint", "Press Acknowledge")
+	b.named()
+	b.click("put the hint away", `#hint [data-dismiss]`)
+	b.do("a screen for all of it", chromedp.EmulateViewport(1280, 1000))
+	b.shot("incident.png")
+
+	b.press(`#messages [data-action-id="incident_acknowledge"]`)
+	b.says("#messages", "Acknowledged by @oncall")
+	b.press(`#messages [data-action-id="incident_rollback"]`)
+	b.says("#messages", "Rolled back: backend on staging to 00041")
+	b.click("open the thread", `#messages a.replies`)
+	b.says("#thread-messages", "Acknowledged by @oncall")
+	b.quiet()
+}
+
 // browser is one page in Chromium, on a sandbox of its own.
 type browser struct {
 	t        *testing.T

@@ -253,7 +253,7 @@ func (e *endpoint) socketFailure(rev *revision) string {
 	if rev.crashed && exception == "" {
 		return "Service Unavailable"
 	}
-	if exception == "" || rev.errorRate() < socketsFailAt {
+	if exception == "" || rev.errorRate(time.Now()) < socketsFailAt {
 		return ""
 	}
 	e.cloud.logText(rev.source, stderrLog, logtypepb.LogSeverity_ERROR, time.Now(), traceback(exception))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"cloud.google.com/go/run/apiv2/runpb"
 )
@@ -47,7 +48,7 @@ type RevisionState struct {
 	Image     string  `json:"image"`
 	Ready     bool    `json:"ready"`
 	Failure   string  `json:"failure,omitempty"`
-	ErrorRate float64 `json:"error_rate"` // as set, not as counted
+	ErrorRate float64 `json:"error_rate"` // as set for now, not as counted
 	Requests  int64   `json:"requests"`
 	Errors    int64   `json:"errors"`
 }
@@ -99,7 +100,7 @@ func (s *service) state() ServiceState {
 	for _, rev := range s.revisions {
 		out.Revisions = append(out.Revisions, RevisionState{
 			Name: rev.name, Image: rev.proto.GetContainers()[0].GetImage(), Ready: rev.outcome == ready, Failure: rev.failure,
-			ErrorRate: rev.errorRate(), Requests: rev.requests, Errors: rev.errors,
+			ErrorRate: rev.errorRate(time.Now()), Requests: rev.requests, Errors: rev.errors,
 		})
 	}
 	return out

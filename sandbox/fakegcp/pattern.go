@@ -33,6 +33,14 @@ func (p *pattern) begin(at time.Time) {
 	}
 }
 
+// since is how long users' traffic has come by a time.
+func (p *pattern) since(at time.Time) time.Duration {
+	if p.began.IsZero() {
+		return 0
+	}
+	return at.Sub(p.began)
+}
+
 // share carries the fraction of a hit from one try to the next.
 type share struct{ credit float64 }
 
@@ -58,21 +66,17 @@ func (r *revision) countRequest(at time.Time) (fails bool) {
 }
 
 func (r *revision) fails(at time.Time) bool {
-	p, b := &r.pattern, r.behavior
-	since := at.Sub(p.began)
-	if p.began.IsZero() {
-		since = 0
-	}
+	p, b, rate := &r.pattern, r.behavior, r.errorRate(at)
 	switch {
 	case r.crashed:
 		return true
-	case since < b.ErrorsAfter, b.ErrorsUntil > 0 && since >= b.ErrorsUntil:
+	case rate <= 0:
 		return false
 	case b.ErrorBursts <= 0:
-		return p.errors.next(r.errorRate())
+		return p.errors.next(rate)
 	}
-	for n := int64(since / b.ErrorBursts); p.burst < n; p.burst++ {
-		p.bursting = p.bursts.next(r.errorRate())
+	for n := int64(p.since(at) / b.ErrorBursts); p.burst < n; p.burst++ {
+		p.bursting = p.bursts.next(rate)
 	}
 	return p.bursting
 }
@@ -85,15 +89,19 @@ func (r *revision) errorStatus() int32 {
 	return http.StatusInternalServerError
 }
 
-// errorRate is the share of requests that fail now.
-func (r *revision) errorRate() float64 {
-	if r.crashed {
+// errorRate is the share of requests that fail at a time: what was set by hand counts at once, and the
+// image's own when the image's time for it has come.
+func (r *revision) errorRate(at time.Time) float64 {
+	since, b := r.pattern.since(at), r.behavior
+	switch {
+	case r.crashed:
 		return 1
-	}
-	if r.rate >= 0 {
+	case r.rate >= 0:
 		return r.rate
+	case since < b.ErrorsAfter, b.ErrorsUntil > 0 && since >= b.ErrorsUntil:
+		return 0
 	}
-	return r.behavior.ErrorRate
+	return b.ErrorRate
 }
 
 // requestLatency spreads around the image's median, from half of it to twice.

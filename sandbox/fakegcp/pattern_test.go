@@ -69,6 +69,29 @@ func TestWhenRequestsFail(t *testing.T) {
 	}
 }
 
+// A rate that is set by hand counts at once, also where the image would not fail yet.
+func TestErrorsByHandCome(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		w.served(fakegcp.Behavior{ErrorRate: 0.5, ErrorsAfter: time.Hour})
+		rates := func() (set float64, errors int64) {
+			for _, r := range w.cloud.State().Services[0].Revisions {
+				if r.Name == "backend-s1-1" {
+					set, errors = r.ErrorRate, r.Errors
+				}
+			}
+			return set, errors
+		}
+		if set, errors := rates(); set != 0 || errors != 0 {
+			t.Errorf("before its time: set to %v, %d errors", set, errors)
+		}
+		w.must(w.cloud.Traffic(fakegcp.TrafficRequest{Service: w.cloud.State().Services[0].Name, ErrorRate: map[string]float64{"backend-s1-1": 0.25}}))
+		time.Sleep(time.Minute)
+		if set, errors := rates(); set != 0.25 || errors < 595 || errors > 605 {
+			t.Errorf("after a minute of 25%% of 40 requests a second: set to %v, %d errors", set, errors)
+		}
+	})
+}
+
 // In a burst every request fails and outside of one none, and the bursts make up the error rate.
 func TestBursts(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, w *world) {

@@ -89,33 +89,6 @@ func TestClick(t *testing.T) {
 	})
 }
 
-// The hint leads from nothing to a whole rollout.
-func TestHint(t *testing.T) {
-	inWorld(t, func(w *world) {
-		hint := func(user string) string {
-			_, html, _ := strings.Cut(w.seenBy(user), `id="hint"`)
-			html, _, _ = strings.Cut(html, "</section>")
-			return html
-		}
-		has(t, hint("deployer"), "No app is connected")
-		defer w.connect(func(envelope) map[string]any { return map[string]any{} })()
-		has(t, hint("deployer"), "@deployer", "/deploy staging")
-		has(t, hint("outsider"), "may not deploy", "Switch to @deployer")
-		ts := w.say("*backend*: approve?", "blocks", buttons)
-		for _, user := range []string{"deployer", "outsider", "oncall"} {
-			has(t, hint(user), "Switch to @approver", "as=approver", "/archives/")
-		}
-		has(t, hint("approver"), "press <b>Approve</b>")
-		w.api("chat.update", "channel", channel, "ts", ts, "text", "*backend*: on", "blocks", strings.ReplaceAll(buttons, "answers-1", "controls-2"))
-		has(t, hint("deployer"), "goes on by itself")
-		w.api("chat.update", "channel", channel, "ts", ts, "text", "*Deployed: backend*", "blocks", strings.ReplaceAll(buttons, "answers-1", "controls-3"))
-		has(t, hint("deployer"), "whole rollout")
-		w.act("dismiss", at+"?as=deployer")
-		has(t, hint("deployer"), "hidden")
-		has(t, hint("approver"), "whole rollout")
-	})
-}
-
 const form = `{"type": "modal", "title": {"type": "plain_text", "text": "Deploy"}, "submit": {"type": "plain_text", "text": "Go"}, "blocks": [
 	{"type": "input", "block_id": "what", "label": {"type": "plain_text", "text": "Tag"}, "element": {"type": "plain_text_input", "action_id": "tag"}}]}`
 

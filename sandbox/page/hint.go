@@ -36,9 +36,11 @@ func (p *Page) hint(v viewer) hint {
 	card, found := p.card(v)
 	var says string
 	h := hint{Shown: true}
-	switch asked := answers(card.Blocks); {
+	switch asked := buttonsOf(card.Blocks, "answers-"); {
 	case !found && len(v.state.Connections) == 0:
 		says = "No app is connected, so nobody answers here. Start one with `go run .` and the environment that the sandbox printed."
+	case !found && watched(env):
+		says = "There is nothing to type: Slipway watches, and tells here when a service fails. In the panel, raise *Errors* of the revision that serves, and wait about two minutes."
 	case !found:
 		says = "You are *@" + v.User.Name + "*. Type `/deploy " + env.Name + "` below and press Enter."
 		if !belongs(v.state, v.User, deployers(env)) {
@@ -47,10 +49,11 @@ func (p *Page) hint(v viewer) hint {
 		}
 	case slices.Contains(asked, "approve"):
 		says = p.hintApproval(v, &h, card)
-		h.Show = v.at(card.TS, "")
+		h.Show = v.at(card.TS)
 	case len(asked) > 0:
 		says = "The rollout cannot go on by itself: someone has to decide, with the buttons on the card."
-		h.Show = v.at(card.TS, "")
+		h.Show = v.at(card.TS)
+	case p.hintIncident(v, &h, &says):
 	case anyEnd.MatchString(card.Text):
 		says = "That was a whole rollout; its thread tells it step by step. Try `/deploy status " + env.Name + "`, `/deploy graph " + env.Name +
 			" 1h`, `/deploy rollback " + env.Name + "`, or once more with a fault from the panel."
@@ -84,7 +87,7 @@ func (p *Page) hintApproval(v viewer, h *hint, card fakeslack.Message) string {
 	}
 	h.Switch = p.other(v, can)
 	if h.Switch != nil {
-		h.Switch.URL = v.withUser(h.Switch.user).at(card.TS, "")
+		h.Switch.URL = v.withUser(h.Switch.user).at(card.TS)
 	} else {
 		return "The rollout waits for an approval: press *Approve* on the card."
 	}
@@ -100,8 +103,9 @@ func (p *Page) other(v viewer, holds func(fakeslack.User) bool) *link {
 	return &link{Name: u.Name, URL: v.withUser(u).path(), user: u}
 }
 
-// answers are the action_ids of the buttons that answer what a card asks; the app names their blocks so.
-func answers(blocks json.RawMessage) []string {
+// buttonsOf are the action_ids in those blocks whose block_id begins so; the app names them by what they are for:
+// answers- has what answers a card's question.
+func buttonsOf(blocks json.RawMessage, prefix string) []string {
 	var read []struct {
 		ID       string `json:"block_id"`
 		Elements []struct {
@@ -114,7 +118,7 @@ func answers(blocks json.RawMessage) []string {
 	var out []string
 	for _, b := range read {
 		for _, e := range b.Elements {
-			if strings.HasPrefix(b.ID, "answers-") && e.ActionID != "" {
+			if strings.HasPrefix(b.ID, prefix) && e.ActionID != "" {
 				out = append(out, e.ActionID)
 			}
 		}
@@ -124,8 +128,13 @@ func answers(blocks json.RawMessage) []string {
 
 // card is the newest message of the app that everybody sees and that is no reply.
 func (p *Page) card(v viewer) (fakeslack.Message, bool) {
+	return v.newest(func(fakeslack.Message) bool { return true })
+}
+
+// newest is the newest such message for which the condition holds.
+func (v viewer) newest(holds func(fakeslack.Message) bool) (fakeslack.Message, bool) {
 	for _, m := range slices.Backward(v.all) {
-		if m.User == v.state.Bot.ID && m.ThreadTS == "" && m.EphemeralTo == "" && len(m.Blocks) > 0 {
+		if m.User == v.state.Bot.ID && m.ThreadTS == "" && m.EphemeralTo == "" && len(m.Blocks) > 0 && holds(m) {
 			return m, true
 		}
 	}

@@ -110,12 +110,9 @@ func (pl place) withChannel(c fakeslack.Channel) place {
 	return place{User: pl.User, Channel: c}
 }
 
-// at is the address of a message in its channel, or in its thread.
-func (pl place) at(ts, thread string) string {
+// at is the address of a message in its channel.
+func (pl place) at(ts string) string {
 	query := url.Values{"as": {pl.User.Name}}
-	if thread != "" {
-		query.Set("thread_ts", thread)
-	}
 	return "/archives/" + pl.Channel.ID + "/p" + strings.ReplaceAll(ts, ".", "") + "?" + query.Encode()
 }
 

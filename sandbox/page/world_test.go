@@ -20,7 +20,6 @@ import (
 	"github.com/coder/websocket/wsjson"
 	"go.uber.org/goleak"
 
-	"slipway/plan"
 	"slipway/sandbox/memnet"
 	"slipway/sandbox/workspace"
 )
@@ -39,12 +38,17 @@ type world struct {
 	client *http.Client
 }
 
-// inWorld runs a test in a bubble.
+// inWorld runs a test in a bubble, in the world of the first scenario.
 func inWorld(t *testing.T, test func(w *world)) {
+	t.Helper()
+	inScenario(t, "ssot", test)
+}
+
+func inScenario(t *testing.T, name string, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		network := memnet.New()
-		w := &world{Workspace: newWorkspace(t, network), t: t}
+		w := &world{Workspace: newWorkspace(t, network, name), t: t}
 		w.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, kind, addr string) (net.Conn, error) {
 			return network.Dial(ctx, kind, addr)
 		}}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -54,14 +58,18 @@ func inWorld(t *testing.T, test func(w *world)) {
 	})
 }
 
-func newWorkspace(t *testing.T, network *memnet.Network) *workspace.Workspace {
+func newWorkspace(t *testing.T, network *memnet.Network, name string) *workspace.Workspace {
 	t.Helper()
-	file, err := plan.LoadFile("../../deploy.yaml")
+	scenario, err := workspace.FindScenario(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := scenario.Load("../../deploy.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w, err := workspace.New(t.Context(), workspace.Options{
-		File: file, Scenario: workspace.Scenarios()[0], Seed: 1, Speed: 1, Listen: "slack.sandbox:80", GCP: "gcp.sandbox:443",
+		File: file, Scenario: scenario, Seed: 1, Speed: 1, Listen: "slack.sandbox:80", GCP: "gcp.sandbox:443",
 		Memory: network, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

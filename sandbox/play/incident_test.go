@@ -46,7 +46,7 @@ func (s *stage) wantFirstWord(t *testing.T) {
 	if !alertHeadline.MatchString(first.Text) {
 		t.Errorf("it says\n%s\nwhich does not have %s", first.Text, alertHeadline)
 	}
-	if got, want := actions(t, first), "[acknowledge silence rollback resolve logs]"; got != want {
+	if got, want := actions(t, first), "[acknowledge rollback logs silence resolve]"; got != want {
 		t.Errorf("its buttons are %s, want %s", got, want)
 	}
 	if !strings.Contains(string(first.Blocks), "ModuleNotFoundError: No module named 'auth_service'") {
@@ -65,7 +65,7 @@ func (s *stage) wantFirstWord(t *testing.T) {
 }
 
 // alertHeadline is what a lock screen shows, whom it calls, and below it the evidence, the revision and its error.
-var alertHeadline = regexp.MustCompile(`(?s)^backend on staging: 7\d% errors since \d\d:\d\d \(limit 20%\) <!subteam\^S0BACKEND(\|[^>]*)?>` +
+var alertHeadline = regexp.MustCompile(`(?s)^backend on staging: 7\d% errors since \d\d:\d\d UTC \(limit 20%\) <!subteam\^S0BACKEND(\|[^>]*)?>` +
 	`.*Firing, began .*[\d,]+ of [\d,]+ requests failed.*Revision netra-backend-staging-00042-def\.` +
 	`.*\*ModuleNotFoundError: No module named 'auth_service'\* — [\d,]+ since `)
 

@@ -54,7 +54,7 @@ func TestIncidentOfARevisionThatIsHeld(t *testing.T) {
 		if !regexp.MustCompile(`^backend on staging: 100% errors .*(?s:.*)Revision netra-backend-staging-s\w{6}-1, (rolled out by|which) <@U0DEPLOYER`).MatchString(m.Text) {
 			t.Errorf("it does not say whose revision fails: %s", m.Text)
 		}
-		if got, want := actions(t, m), "[acknowledge silence rollback resolve logs]"; got != want {
+		if got, want := actions(t, m), "[acknowledge rollback logs silence resolve]"; got != want {
 			t.Errorf("its buttons are %s, want %s", got, want)
 		}
 	})

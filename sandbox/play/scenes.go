@@ -34,6 +34,7 @@ func (p *Player) Act(ctx context.Context, scenario string) error {
 		"late-fail":             p.lateFail,
 		"dropped-logs":          p.goodDeploy,
 		"incident":              p.incident,
+		"incident-at-start":     p.incident,
 		"permission-missing":    p.permissionMissing,
 		"someone-else-deployed": p.someoneElseDeployed,
 		"migration-ran":         p.migrationRan,
