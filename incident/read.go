@@ -49,7 +49,7 @@ func (s *shift) read(ctx context.Context) {
 			return
 		case errors.Is(err, errTurned):
 			continue
-		case time.Since(began) > time.Minute:
+		case time.Since(began) > afterwards:
 			pause = holdEvery
 		}
 		s.log.WarnContext(ctx, "the log's session broke off", "err", err, "again_in", pause)

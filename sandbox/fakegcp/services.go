@@ -29,6 +29,7 @@ type ServiceSpec struct {
 	Template       *runpb.RevisionTemplate // further settings of the template; nil for the usual ones
 	Revision       string                  // the serving revision; NAME-00041-abc if left out
 	Revisions      []RevisionSpec          // earlier ones, oldest first
+	Took           time.Duration           // how long ago the serving revision took over from the last of them; 0: before the history
 	Pinned         bool                    // traffic names the revision instead of following LATEST
 }
 
@@ -93,9 +94,21 @@ func (c *Cloud) AddService(spec ServiceSpec) error {
 	svc.rps = spec.RPS
 	svc.generatedTo = now
 	c.services[svc.name] = svc
-	svc.generate(now.Add(-historySpan), now)
+	svc.remember(spec.Took, now)
 	c.notify()
 	return nil
+}
+
+// remember makes up the requests of the time before now, of which the serving revision had those since it took over.
+func (s *service) remember(took time.Duration, now time.Time) {
+	began := now.Add(-historySpan)
+	if n := len(s.revisions); took > 0 && n > 1 {
+		serving := s.routes
+		s.routes = []*route{{revision: s.revisions[n-2], percent: 100}}
+		s.generate(began, now.Add(-took))
+		s.routes, began = serving, now.Add(-took)
+	}
+	s.generate(began, now)
 }
 
 func (s ServiceSpec) template(image string) *runpb.RevisionTemplate {

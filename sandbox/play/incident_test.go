@@ -52,6 +52,9 @@ func (s *stage) wantFirstWord(t *testing.T) {
 	if !strings.Contains(string(first.Blocks), "ModuleNotFoundError: No module named 'auth_service'") {
 		t.Errorf("it has no example of the error:\n%s", first.Blocks)
 	}
+	if !strings.Contains(first.Text, "new in "+serving) {
+		t.Errorf("it does not say that the error is new: %s", first.Text)
+	}
 	if strings.Contains(first.Text, "Redis") {
 		t.Errorf("nothing is wrong with Redis: %s", first.Text)
 	}

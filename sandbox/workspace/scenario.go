@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"slipway/plan"
 	"slipway/sandbox/fakegcp"
@@ -27,8 +28,9 @@ type Scenario struct {
 	TailRate int
 	// Plan is the plan file that the scenario is played with; "": whichever the user gives.
 	Plan string
-	// NewServes says that the new image is what serves, over the old one, from the beginning on.
+	// NewServes says that the new image is what serves, over the old one, from the beginning on, and since Took before.
 	NewServes bool
+	Took      time.Duration
 	// Alerts says that services are watched while nobody deploys, as the plan file wants it. The scenarios that
 	// are about rollouts leave it out: most of them begin with a fault that would be an incident.
 	Alerts bool
@@ -117,7 +119,7 @@ func addService(c *fakegcp.Cloud, service *plan.Service, s Scenario) error {
 	spec := fakegcp.ServiceSpec{Name: service.CloudRun, Image: service.Image + ":" + OldTag, RPS: s.RPS}
 	if s.NewServes {
 		spec.Revisions = []fakegcp.RevisionSpec{{Name: service.CloudRun + "-00041-abc", Image: spec.Image}}
-		spec.Revision, spec.Image = service.CloudRun+"-00042-def", service.Image+":"+service.Tag
+		spec.Revision, spec.Image, spec.Took = service.CloudRun+"-00042-def", service.Image+":"+service.Tag, s.Took
 	}
 	return c.AddService(spec)
 }

@@ -63,13 +63,13 @@ func Scenarios() []Scenario {
 	}, {
 		Name:  "incident",
 		About: "nobody deploys; some time after its deploy the serving revision begins to answer 72% of its requests with a new error",
-		RPS:   20, Old: healthy, NewServes: true, Alerts: true, Plan: incidentPlan,
-		New: fakegcp.Behavior{ErrorRate: 0.72, ErrorsAfter: 16 * time.Minute, Exception: moduleNotFound},
+		RPS:   20, Old: healthy, NewServes: true, Took: 10 * time.Minute, Alerts: true, Plan: incidentPlan,
+		New: fakegcp.Behavior{ErrorRate: 0.72, ErrorsAfter: 11 * time.Minute, Exception: moduleNotFound},
 	}, {
 		Name:  "incident-at-start",
 		About: "nobody deploys; the serving revision has answered 72% of its requests with a new error for some minutes when Slipway begins to watch",
-		RPS:   20, Old: healthy, NewServes: true, Alerts: true, Plan: incidentPlan,
-		New: fakegcp.Behavior{ErrorRate: 0.72, ErrorsAfter: 11 * time.Minute, Exception: moduleNotFound},
+		RPS:   20, Old: healthy, NewServes: true, Took: 10 * time.Minute, Alerts: true, Plan: incidentPlan,
+		New: fakegcp.Behavior{ErrorRate: 0.72, ErrorsAfter: 6 * time.Minute, Exception: moduleNotFound},
 	}, {
 		Name:  "permission-missing",
 		About: "the account of Slipway may not update the service; that is found before anything is deployed",
