@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +27,10 @@ import (
 	"slipway/sandbox/workspace"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // the embedded Redis builds an interpreter for each script and throws it away
+	goleak.VerifyTestMain(m)
+}
 
 // channel is where the plans of all scenarios have their cards.
 const channel = "deploys-staging"
