@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
@@ -20,7 +21,10 @@ import (
 	"slipway/state"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // the embedded Redis builds an interpreter for each script and throws it away
+	goleak.VerifyTestMain(m)
+}
 
 // cloud is an Action for every kind: it remembers what was applied, as Cloud Run would.
 type cloud struct {

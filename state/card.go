@@ -28,8 +28,8 @@ type Card struct {
 // has passed as anybody else may, so owners are goroutines that post, not replicas. A card of which
 // somebody had doubts comes with Version 0.
 func (s *Store) ClaimCard(ctx context.Context, owner string, lease time.Duration) (Card, bool, error) {
-	got, err := s.run(ctx, "claim card", s.scripts.claimCard,
-		[]string{slipway.outbox(), slipway.rollouts(), slipway.cardPrefix()},
+	got, err := s.poll(ctx, "claim card", s.scripts.claimCard,
+		[]string{slipway.outbox()}, []string{slipway.rollouts(), slipway.cardPrefix()},
 		owner, lease.Microseconds(), rollout.Schema)
 	if err != nil {
 		return Card{}, false, err

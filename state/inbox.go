@@ -32,8 +32,8 @@ func (s *Store) Accept(ctx context.Context, id string, body []byte) (fresh bool,
 // Take gives owner the oldest envelope that nobody works on, or whose lease has passed. ok is false
 // if there is none.
 func (s *Store) Take(ctx context.Context, owner string, lease time.Duration) (id string, body []byte, ok bool, err error) {
-	got, err := s.run(ctx, "take", s.scripts.take,
-		[]string{slipway.inboxWaiting(), slipway.inboxTaken(), slipway.inboxBodies(), slipway.inboxOwners()},
+	got, err := s.poll(ctx, "take", s.scripts.take,
+		[]string{slipway.inboxWaiting(), slipway.inboxTaken()}, []string{slipway.inboxBodies(), slipway.inboxOwners()},
 		owner, lease.Microseconds())
 	if err != nil {
 		return "", nil, false, err

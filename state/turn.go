@@ -42,8 +42,8 @@ type Notice struct {
 // ClaimTurn does in every line what time has brought about, then gives owner a turn of which people have
 // to be told something, for the length of lease. ok is false if there is none.
 func (s *Store) ClaimTurn(ctx context.Context, owner string, lease time.Duration) (Turn, bool, error) {
-	got, err := s.run(ctx, "claim turn", s.scripts.claimTurn,
-		[]string{slipway.lines(), slipway.turns(), slipway.turn(), slipway.fence(), slipway.locked()},
+	got, err := s.poll(ctx, "claim turn", s.scripts.claimTurn,
+		[]string{slipway.lines(), slipway.turns()}, []string{slipway.turn(), slipway.fence(), slipway.locked()},
 		owner, lease.Microseconds())
 	if err != nil {
 		return Turn{}, false, err

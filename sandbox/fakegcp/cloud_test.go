@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -29,7 +30,10 @@ import (
 	"slipway/sandbox/memnet"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // clouds come and go, each with the log of a quarter of an hour
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	project   = "netra-staging"

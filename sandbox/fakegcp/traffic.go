@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	logtypepb "google.golang.org/genproto/googleapis/logging/type"
@@ -24,10 +25,12 @@ type traffic struct {
 	rand        *rand.Rand
 	carry       float64 // fraction of a request left over from the last tick
 	logins      int
+	urls        map[string]string // by path; hundreds of thousands of records share them,
+	tracebacks  map[string]string // and these, by exception
 }
 
 func newTraffic(seed uint64) traffic {
-	return traffic{rand: rand.New(rand.NewPCG(seed, 2))}
+	return traffic{rand: rand.New(rand.NewPCG(seed, 2)), urls: map[string]string{}, tracebacks: map[string]string{}}
 }
 
 // TrafficRequest changes the simulated traffic of a service.
@@ -149,8 +152,8 @@ func (s *service) simulate(rev *revision, start time.Time) {
 	rev.pattern.begin(start)
 	call := calls[s.rand.IntN(len(calls))]
 	req := &request{
-		method: call.method, url: s.endpoint.base + call.path, agent: agents[s.rand.IntN(len(agents))],
-		remote: fmt.Sprintf("203.0.113.%d", 1+s.rand.IntN(254)), status: 200, size: int64(200 + s.rand.IntN(1800)),
+		method: call.method, url: s.url(call.path), agent: agents[s.rand.IntN(len(agents))],
+		remote: "203.0.113." + strconv.Itoa(1+s.rand.IntN(254)), status: 200, size: int64(200 + s.rand.IntN(1800)),
 		latency: rev.requestLatency(s.rand),
 	}
 	fails := rev.countRequest(start)
@@ -183,8 +186,26 @@ func (s *service) record(rev *revision, req *request, start time.Time, rnd *rand
 	}
 	s.cloud.write(&record{
 		at: end.UnixNano(), received: end.Add(lag(rnd)).UnixNano(), log: stderrLog, source: rev.source,
-		severity: logtypepb.LogSeverity_ERROR, text: traceback(exception), trace: trace,
+		severity: logtypepb.LogSeverity_ERROR, text: s.traceback(exception), trace: trace,
 	})
+}
+
+func (s *service) url(path string) string {
+	url, ok := s.urls[path]
+	if !ok {
+		url = s.endpoint.base + path
+		s.urls[path] = url
+	}
+	return url
+}
+
+func (s *service) traceback(exception string) string {
+	text, ok := s.tracebacks[exception]
+	if !ok {
+		text = traceback(exception)
+		s.tracebacks[exception] = text
+	}
+	return text
 }
 
 func lag(rnd *rand.Rand) time.Duration {
