@@ -86,3 +86,12 @@ func (b *Book) owes(i Incident) bool {
 func (b *Book) failing(target plan.Target) bool {
 	return slices.ContainsFunc(b.Incidents, func(i Incident) bool { return i.Key.Target == target && i.State != Resolved })
 }
+
+// forget ends the incidents of services that are not watched any more.
+func (b *Book) forget(watched func(plan.Target) bool, now time.Time) {
+	for _, i := range b.Incidents {
+		if !watched(i.Key.Target) {
+			b.Observe(i.Key.Target, nil, now)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package incident_test
 
 import (
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -120,117 +119,6 @@ func TestLostAnswers(t *testing.T) {
 		s.until(21 * time.Minute)
 		wantSaid(t, s, 1, incident.SayResolved)
 	})
-}
-
-// However the log comes, each request is counted once: sessions that are dropped all the time, takeovers, entries
-// that are late and out of order.
-func TestEachRequestIsCountedOnce(t *testing.T) {
-	t.Parallel()
-	evidence := func(t *testing.T, bad func(s *site)) (found incident.Evidence) {
-		onSite(t, []string{"backend"}, errorsOnly(), func(t *testing.T, s *site) {
-			s.fails(0.72, 2*time.Minute, 7*time.Minute)
-			first := s.replica("a")
-			bad(s)
-			s.until(8 * time.Minute)
-			if len(s.log.opened) > 1 { // and the replica is killed
-				s.replica("b")
-				first.kill()
-			}
-			s.until(11 * time.Minute)
-			wantSaid(t, s, 1)
-			if b := s.book(); len(b.Incidents) == 1 {
-				found = b.Incidents[0].Evidence
-			}
-		})
-		return found
-	}
-	want := evidence(t, func(*site) {})
-	if want.Errors == 0 {
-		t.Fatal("nothing was counted")
-	}
-	for name, bad := range map[string]func(*site){
-		"sessions last for 20 s": func(s *site) { s.log.drops = 20 * time.Second },
-		"out of order": func(s *site) {
-			s.log.delay = func(random *rand.Rand) time.Duration { return time.Duration(random.IntN(8000)) * time.Millisecond }
-		},
-		"late by up to two minutes": func(s *site) {
-			s.log.delay = func(random *rand.Rand) time.Duration {
-				if random.IntN(10) > 0 {
-					return 0
-				}
-				return time.Duration(random.IntN(115)) * time.Second
-			}
-		},
-		"late, and dropped": func(s *site) {
-			s.log.drops = 40 * time.Second
-			s.log.delay = func(random *rand.Rand) time.Duration { return time.Duration(random.IntN(60)) * time.Second }
-		},
-	} {
-		if got := evidence(t, bad); got != want {
-			t.Errorf("%s: %+v, want %+v", name, got, want)
-		}
-	}
-}
-
-// Clocks that are wrong raise no alarm and hide none.
-func TestWrongClocks(t *testing.T) {
-	t.Parallel()
-	for _, jump := range []time.Duration{-time.Hour, -3 * time.Minute, 5 * time.Minute, 24 * time.Hour} {
-		onSite(t, []string{"backend"}, errorsOnly(), func(t *testing.T, s *site) {
-			s.fails(0.72, 8*time.Minute, 11*time.Minute)
-			s.log.wrong = func(e *incident.Entry) {
-				if since := e.At.Sub(s.began); since >= 4*time.Minute && since < 5*time.Minute {
-					e.At = e.At.Add(jump)
-					e.Request.Status = 500
-				}
-			}
-			s.replica("a")
-			s.until(8 * time.Minute)
-			wantSaid(t, s, 0)
-			s.until(12 * time.Minute)
-			wantSaid(t, s, 1)
-		})
-	}
-}
-
-// When Cloud Logging leaves entries out, Cloud Monitoring counts, and whoever asks is told.
-func TestGoesOverToMetrics(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name string
-		bad  func(*traffic)
-		by   plan.Source
-		note string
-	}{
-		{"suppressed", func(l *traffic) { l.rate = 2 }, plan.SourceMetrics, "left entries out (rate limit)"},
-		{"sampled", func(l *traffic) { l.sampled = 0.6 }, plan.SourceMetrics, "sampled or excluded"},
-		{"excluded", func(l *traffic) { l.sampled = 1 }, plan.SourceMetrics, "excluded"},
-		{"too many", func(l *traffic) { l.perSecond = 501 }, plan.SourceMetrics, "more than 500 requests a second"},
-		{"all is well", func(*traffic) {}, plan.SourceLogs, ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			onSite(t, []string{"backend"}, errorsOnly(), func(t *testing.T, s *site) {
-				begins := 12 * time.Minute
-				if tt.name == "too many" {
-					begins = 3 * time.Minute
-				}
-				tt.bad(s.log)
-				s.fails(0.72, begins, begins+10*time.Minute)
-				r := s.replica("a")
-				s.until(begins)
-				sources, err := r.monitor.Sources(t.Context())
-				if err != nil || len(sources) != 1 || sources[0].From != tt.by || !strings.Contains(sources[0].Note, tt.note) {
-					t.Fatalf("%+v, %v", sources, err)
-				}
-				if tt.name != "suppressed" {
-					return
-				}
-				s.until(begins + 45*time.Minute)
-				wantSaid(t, s, 1, incident.SayResolved)
-			})
-		})
-	}
 }
 
 // Without the store alerts go on from memory and say so; once it is back it has what was told, and people can speak
@@ -476,27 +364,3 @@ func TestTheTrafficWentBack(t *testing.T) {
 		}
 	})
 }
-
-// A log that cannot be read is said where people ask, with the reason.
-func TestBlind(t *testing.T) {
-	t.Parallel()
-	onSite(t, []string{"backend"}, errorsOnly(), func(t *testing.T, s *site) {
-		s.log.unlisted = refused("Slipway may not read the log of p.")
-		r := s.replica("a")
-		s.until(5 * time.Minute)
-		sources, err := r.monitor.Sources(t.Context())
-		if err != nil || len(sources) != 1 || !strings.Contains(sources[0].Note, "cannot be read since") || !strings.Contains(sources[0].Note, "may not read") || sources[0].From != plan.SourceMetrics {
-			t.Errorf("%+v, %v", sources, err)
-		}
-		s.log.unlisted = nil
-		s.until(8 * time.Minute)
-		if sources, err = r.monitor.Sources(t.Context()); err != nil || sources[0].Note != "" || sources[0].From != plan.SourceLogs {
-			t.Errorf("%+v, %v", sources, err)
-		}
-	})
-}
-
-type refused string
-
-func (r refused) Error() string      { return "forbidden" }
-func (r refused) SafeReason() string { return string(r) }

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"context"
 	"slices"
 	"time"
 )
@@ -41,4 +42,27 @@ func (w *Watch) Mute(judged []Verification, now time.Time) {
 		}
 	}
 	w.mutes = slices.DeleteFunc(w.mutes, func(m mute) bool { return now.Sub(m.From) > 2*mostMuted })
+}
+
+// verifyEvery is how often it is asked which revisions rollouts judge.
+const verifyEvery = 5 * time.Second
+
+// verify learns which revisions rollouts are judging: their alarms are the rollouts' to raise.
+func (s *shift) verify(ctx context.Context) {
+	for ctx.Err() == nil {
+		call, cancel := context.WithTimeout(ctx, storeTime)
+		judged, err := s.m.Rollouts.Verifying(call)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			s.log.DebugContext(ctx, "whether rollouts judge revisions is not known", "err", err)
+			judged = nil
+		}
+		now := time.Now().UTC()
+		s.mu.Lock()
+		for _, sub := range s.watched {
+			sub.watch.Mute(slices.DeleteFunc(slices.Clone(judged), func(v Verification) bool { return v.Target != sub.Target }), now)
+		}
+		s.mu.Unlock()
+		sleep(ctx, verifyEvery)
+	}
 }

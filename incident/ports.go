@@ -90,17 +90,33 @@ type Origin struct {
 // Store is what replicas share. An error other than those named means that it cannot be reached: the watch
 // goes on from memory.
 type Store interface {
-	// Hold gives owner the watch over a project for ttl, or prolongs it. held is false while another has it.
+	Shifts
+	Books
+	Counts
+}
+
+// Shifts say who has the watch over a project.
+type Shifts interface {
+	// Hold gives owner the watch for ttl, or prolongs it. held is false while another has it.
 	Hold(ctx context.Context, project, owner string, ttl time.Duration) (held bool, err error)
 	// Yield gives the watch up, if owner has it.
 	Yield(ctx context.Context, project, owner string) error
+}
+
+// Books keep the incidents of projects.
+type Books interface {
 	// Book returns a project's book; version 0: there is none yet.
 	Book(ctx context.Context, project string) (b Book, version int64, err error)
 	// SaveBook replaces the book whose version is given, 0: the one that is not there, and returns the new
 	// version. ErrConflict: someone else changed it first. With an owner, who has to have the watch: ErrFenced.
 	SaveBook(ctx context.Context, project, owner string, b Book, version int64) (int64, error)
-	// Watches and SaveWatches keep what the holder has counted, as JSON; nil: nothing yet. ErrFenced as above.
+}
+
+// Counts keep what whoever has the watch has counted, as JSON.
+type Counts interface {
+	// Watches returns it; nil: nothing yet.
 	Watches(ctx context.Context, project string) ([]byte, error)
+	// SaveWatches replaces it; ErrFenced: owner does not have the watch.
 	SaveWatches(ctx context.Context, project, owner string, watches []byte) error
 }
 

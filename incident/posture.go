@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"context"
 	"time"
 
 	"slipway/plan"
@@ -45,4 +46,35 @@ func (p *posture) readings(t plan.Target, a plan.Alerts, now time.Time) []Readin
 
 func (p *posture) reading(key Key, since time.Time, revision, why string) Reading {
 	return Reading{Key: key, Alarm: true, Evidence: Evidence{Since: since, Until: p.Seen, Errors: 1}, Revision: revision, Example: why}
+}
+
+// standEvery is how often Cloud Run is asked how a service stands.
+const standEvery = time.Minute
+
+// stand asks Cloud Run how the services stand of which that may be an alarm, and those that fail: their traffic
+// may have gone back.
+func (s *shift) stand(ctx context.Context) {
+	for ctx.Err() == nil {
+		b := s.desk.read()
+		for _, sub := range s.watched {
+			if sub.Alerts.NoReadyRevision || sub.Alerts.Pinned > 0 || b.failing(sub.Target) {
+				s.askCloud(ctx, sub, callTime)
+			}
+		}
+		sleep(ctx, standEvery)
+	}
+}
+
+// askCloud notes how a service stands; what cannot be read stays as it was.
+func (s *shift) askCloud(ctx context.Context, sub *subject, within time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	standing, err := s.m.Cloud.Standing(ctx, sub.Service)
+	if err != nil {
+		s.log.WarnContext(ctx, "cannot see how a service stands", "service", sub.Target.String(), "err", err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub.posture.see(standing, time.Now().UTC())
 }

@@ -14,13 +14,10 @@ import (
 )
 
 const (
-	saveEvery   = 30 * time.Second
-	verifyEvery = 5 * time.Second
+	saveEvery = 30 * time.Second
 	// hearEvery is how often it is learnt what people did at other replicas.
 	hearEvery = 2 * time.Second
-	// standEvery is how often Cloud Run is asked how a service stands.
-	standEvery = time.Minute
-	callTime   = 10 * time.Second
+	callTime  = 10 * time.Second
 	// handover is for what is stored when a shift ends.
 	handover = 2 * time.Second
 )
@@ -300,73 +297,4 @@ func (s *shift) escalate(t plan.Target) time.Duration {
 		return sub.Alerts.Escalate.After.D()
 	}
 	return 0
-}
-
-// verify learns which revisions rollouts are judging: their alarms are the rollouts' to raise.
-func (s *shift) verify(ctx context.Context) {
-	for ctx.Err() == nil {
-		call, cancel := context.WithTimeout(ctx, storeTime)
-		judged, err := s.m.Rollouts.Verifying(call)
-		cancel()
-		if err != nil && ctx.Err() == nil {
-			s.log.DebugContext(ctx, "whether rollouts judge revisions is not known", "err", err)
-			judged = nil
-		}
-		now := time.Now().UTC()
-		s.mu.Lock()
-		for _, sub := range s.watched {
-			sub.watch.Mute(slices.DeleteFunc(slices.Clone(judged), func(v Verification) bool { return v.Target != sub.Target }), now)
-		}
-		s.mu.Unlock()
-		sleep(ctx, verifyEvery)
-	}
-}
-
-// stand asks Cloud Run how the services stand of which that may be an alarm, and those that fail: their traffic
-// may have gone back.
-func (s *shift) stand(ctx context.Context) {
-	for ctx.Err() == nil {
-		b := s.desk.read()
-		for _, sub := range s.watched {
-			if sub.Alerts.NoReadyRevision || sub.Alerts.Pinned > 0 || b.failing(sub.Target) {
-				s.askCloud(ctx, sub, callTime)
-			}
-		}
-		sleep(ctx, standEvery)
-	}
-}
-
-// askCloud notes how a service stands; what cannot be read stays as it was.
-func (s *shift) askCloud(ctx context.Context, sub *subject, within time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	standing, err := s.m.Cloud.Standing(ctx, sub.Service)
-	if err != nil {
-		s.log.WarnContext(ctx, "cannot see how a service stands", "service", sub.Target.String(), "err", err)
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sub.posture.see(standing, time.Now().UTC())
-}
-
-// forget ends the incidents of services that are not watched any more.
-func (b *Book) forget(watched func(plan.Target) bool, now time.Time) {
-	for _, i := range b.Incidents {
-		if !watched(i.Key.Target) {
-			b.Observe(i.Key.Target, nil, now)
-		}
-	}
-}
-
-// reasonOf is what an error says to people.
-func reasonOf(err error) string {
-	var failed interface {
-		error
-		SafeReason() string
-	}
-	if errors.As(err, &failed) {
-		return failed.SafeReason()
-	}
-	return "The cause is in Slipway's log."
 }

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -214,4 +215,16 @@ func (sub *subject) from() Source {
 		of.From = plan.SourceMetrics
 	}
 	return of
+}
+
+// reasonOf is what an error says to people.
+func reasonOf(err error) string {
+	var failed interface {
+		error
+		SafeReason() string
+	}
+	if errors.As(err, &failed) {
+		return failed.SafeReason()
+	}
+	return "The cause is in Slipway's log."
 }
