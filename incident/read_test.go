@@ -17,10 +17,10 @@ func TestEachRequestIsCountedOnce(t *testing.T) {
 	evidence := func(t *testing.T, bad func(s *site)) (found incident.Evidence) {
 		onSite(t, []string{"backend"}, errorsOnly(), func(t *testing.T, s *site) {
 			s.fails(0.72, 2*time.Minute, 7*time.Minute)
-			first := s.replica("a")
 			bad(s)
+			first := s.replica("a")
 			s.until(8 * time.Minute)
-			if len(s.log.opened) > 1 { // and the replica is killed
+			if s.log.sessions() > 1 { // and the replica is killed
 				s.replica("b")
 				first.kill()
 			}
@@ -125,14 +125,14 @@ func TestGoesOverToMetrics(t *testing.T) {
 func TestBlind(t *testing.T) {
 	t.Parallel()
 	onSite(t, []string{"backend"}, errorsOnly(), func(t *testing.T, s *site) {
-		s.log.unlisted = refused("Slipway may not read the log of p.")
+		s.log.forbid(refused("Slipway may not read the log of p."))
 		r := s.replica("a")
 		s.until(5 * time.Minute)
 		sources, err := r.monitor.Sources(t.Context())
 		if err != nil || len(sources) != 1 || !strings.Contains(sources[0].Note, "cannot be read since") || !strings.Contains(sources[0].Note, "may not read") || sources[0].From != plan.SourceMetrics {
 			t.Errorf("%+v, %v", sources, err)
 		}
-		s.log.unlisted = nil
+		s.log.forbid(nil)
 		s.until(8 * time.Minute)
 		if sources, err = r.monitor.Sources(t.Context()); err != nil || sources[0].Note != "" || sources[0].From != plan.SourceLogs {
 			t.Errorf("%+v, %v", sources, err)

@@ -228,8 +228,8 @@ func (w *wire) SaveWatches(ctx context.Context, project, owner string, watches [
 
 func (w *wire) Entries(ctx context.Context, _ string, services []incident.Service, from, to time.Time, each func(*incident.Entry)) error {
 	_, err := over(ctx, w, func(context.Context) (bool, error) {
-		if w.log.unlisted != nil {
-			return false, w.log.unlisted
+		if err := w.log.forbidden(); err != nil {
+			return false, err
 		}
 		for _, e := range w.log.received(services, from, to) {
 			each(&e)

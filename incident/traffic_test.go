@@ -86,6 +86,26 @@ func (l *traffic) received(services []incident.Service, from, to time.Time) []in
 	return list
 }
 
+// sessions is how many were opened.
+func (l *traffic) sessions() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.opened)
+}
+
+// forbid makes each listing an error; nil: none.
+func (l *traffic) forbid(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unlisted = err
+}
+
+func (l *traffic) forbidden() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.unlisted
+}
+
 var errDropped = errors.New("the session was dropped")
 
 func (l *traffic) tail(ctx context.Context, services []incident.Service, each func(*incident.Entry), suppressed func(int64, string)) error {
