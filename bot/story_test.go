@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -17,7 +18,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // the embedded Redis builds an interpreter for each script and throws it away
+	goleak.VerifyTestMain(m)
+}
 
 var (
 	noon     = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
