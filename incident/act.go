@@ -102,7 +102,11 @@ func (m *Monitor) change(ctx context.Context, p *project, edit func(*Book) error
 	return d.change(ctx, edit)
 }
 
-// Sources says of each service that is watched where its numbers come from.
+// unattended is how long ago nobody may have looked at services that are watched.
+const unattended = 2 * time.Minute
+
+// Sources says of each service that is watched where its numbers come from; services at which nobody looks are
+// left out.
 func (m *Monitor) Sources(ctx context.Context) ([]Source, error) {
 	books, err := m.books(ctx)
 	if err != nil {
@@ -110,7 +114,9 @@ func (m *Monitor) Sources(ctx context.Context) ([]Source, error) {
 	}
 	var list []Source
 	for _, b := range books {
-		list = append(list, b.Sources...)
+		if time.Since(b.Observed) < unattended {
+			list = append(list, b.Sources...)
+		}
 	}
 	return list, nil
 }

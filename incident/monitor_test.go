@@ -2,6 +2,7 @@ package incident_test
 
 import (
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -100,6 +101,34 @@ func TestHandover(t *testing.T) {
 		defer s.log.mu.Unlock()
 		if last := s.log.opened[len(s.log.opened)-1]; len(s.log.opened) != 2 || last.Sub(stopped) > time.Second {
 			t.Errorf("sessions were opened at %v, and the first replica stopped at %v", s.log.opened, stopped)
+		}
+	})
+}
+
+// Where nobody watches, nobody says that somebody does.
+func TestNobodyWatches(t *testing.T) {
+	t.Parallel()
+	onSite(t, []string{"backend"}, errorsOnly(), func(t *testing.T, s *site) {
+		r := s.replica("a")
+		asked, err := incident.NewMonitor(incident.Config{Services: s.services, Store: s.store.Incidents(), Owner: "asked", Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources := func() int {
+			list, err := asked.Sources(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(list)
+		}
+		s.until(3 * time.Minute)
+		if n := sources(); n != 1 {
+			t.Errorf("%d services are said to be watched", n)
+		}
+		r.kill()
+		s.until(6 * time.Minute)
+		if n := sources(); n != 0 {
+			t.Errorf("%d services are said to be watched by nobody", n)
 		}
 	})
 }

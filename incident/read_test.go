@@ -121,6 +121,33 @@ func TestGoesOverToMetrics(t *testing.T) {
 	}
 }
 
+// Neither the log is whole nor are there metrics any more: the log is better than nothing, and it is said.
+func TestNoMetricsEither(t *testing.T) {
+	t.Parallel()
+	onSite(t, []string{"backend"}, errorsOnly(), func(t *testing.T, s *site) {
+		s.log.sampled = 0.6
+		s.fails(0.72, 25*time.Minute, 40*time.Minute)
+		r := s.replica("a")
+		s.until(12 * time.Minute)
+		wantSource(t, r, plan.SourceMetrics, "sampled or excluded")
+		s.log.unmeasure(refused("Slipway may not read the metrics of p."))
+		s.until(16 * time.Minute)
+		wantSource(t, r, plan.SourceMetrics, "may not read the metrics")
+		s.until(20 * time.Minute)
+		wantSource(t, r, plan.SourceLogs, "")
+		s.until(30 * time.Minute)
+		wantSaid(t, s, 1)
+	})
+}
+
+func wantSource(t *testing.T, r *replica, from plan.Source, note string) {
+	t.Helper()
+	sources, err := r.monitor.Sources(t.Context())
+	if err != nil || len(sources) != 1 || sources[0].From != from || !strings.Contains(sources[0].Note, note) {
+		t.Errorf("%+v, %v; want %s, %q", sources, err, from, note)
+	}
+}
+
 // A log that cannot be read is said where people ask, with the reason.
 func TestBlind(t *testing.T) {
 	t.Parallel()

@@ -41,12 +41,13 @@ type shift struct {
 // subject is a service and what is known of it.
 type subject struct {
 	Service
-	watch   *Watch
-	posture posture
-	note    string             // why the log is not where its numbers come from, or is not whole, as a sentence
-	turned  time.Time          // since when they come from where they do
-	unread  bool               // they come from the metrics only because the log cannot be read
-	origins map[string]*Origin // by revision; nil: no rollout is known to have brought it
+	watch      *Watch
+	posture    posture
+	note       string             // why the log is not where its numbers come from, or is not whole, as a sentence
+	turned     time.Time          // since when they come from where they do
+	unread     bool               // they come from the metrics only because the log cannot be read
+	unmeasured int                // minutes, one after the other, in which the metrics could not be read either
+	origins    map[string]*Origin // by revision; nil: no rollout is known to have brought it
 }
 
 // begin goes on where the last shift ended, as far as the store tells.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"slipway/plan"
@@ -23,6 +24,9 @@ const (
 	compared     = 15 * time.Minute
 	// tryAgain is how long Cloud Monitoring counts until the log is tried again.
 	tryAgain = 6 * time.Hour
+	// mostUnmeasured are so many minutes in which Cloud Monitoring gave no answer, until a log that lacks something is
+	// better than nothing.
+	mostUnmeasured = 5
 	// mostBroken are so many sessions, one after the other, that ended within a minute.
 	mostBroken = 3
 )
@@ -101,8 +105,10 @@ func (s *shift) brokeOff(err error, atOnce bool) {
 	if !atOnce {
 		return
 	}
-	if s.source.broken++; s.source.broken >= mostBroken {
+	if s.source.broken++; s.source.broken >= mostBroken && s.blind == "" {
 		s.blind = fmt.Sprintf("The log cannot be read since %s. %s", time.Now().UTC().Format("15:04 MST"), reasonOf(err))
+	}
+	if s.blind != "" {
 		s.source.doubt = s.blind
 	}
 }
@@ -162,12 +168,16 @@ func (s *shift) measureOne(ctx context.Context, sub *subject, compare bool, now 
 	case err != nil:
 		s.log.WarnContext(ctx, "cannot read the metrics", "service", sub.Target.String(), "err", err)
 		if metered || doubt != "" {
-			sub.note = fmt.Sprintf("%s Cloud Monitoring cannot be read. %s", doubt, reasonOf(err))
+			sub.note = strings.TrimSpace(doubt + " Cloud Monitoring cannot be read. " + reasonOf(err))
+		}
+		if sub.unmeasured++; metered && auto && sub.unmeasured >= mostUnmeasured {
+			return sub.turn(false, "", now)
 		}
 		return false
 	case metered && auto && !now.Before(sub.turned.Add(tryAgain)):
 		return sub.turn(false, "", now)
 	case metered:
+		sub.unmeasured = 0
 		sub.watch.Measure(minutes, until)
 		return false
 	case doubt == "":
@@ -189,7 +199,7 @@ func (s *shift) minutes(ctx context.Context, service Service, from time.Time) ([
 // turn has requests counted by Cloud Monitoring, or by the log again.
 func (sub *subject) turn(metered bool, why string, now time.Time) bool {
 	sub.watch.Measured(metered)
-	sub.turned, sub.note, sub.unread = now, "", false
+	sub.turned, sub.note, sub.unread, sub.unmeasured = now, "", false, 0
 	if metered && why != "" {
 		sub.note = why + " Requests are counted by Cloud Monitoring, by the minute, so that alarms come some ten minutes later."
 	}

@@ -27,6 +27,7 @@ type traffic struct {
 	drops    time.Duration // how long a session lasts; 0: as long as it may
 	rate     int           // entries a second that a session brings at most; 0: all
 	unlisted error         // of each listing
+	unread   error         // of the metrics
 }
 
 // of are the entries of a service's requests that were made in a second, as the log has them.
@@ -100,6 +101,13 @@ func (l *traffic) forbid(err error) {
 	l.unlisted = err
 }
 
+// unmeasure makes each question for metrics an error.
+func (l *traffic) unmeasure(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unread = err
+}
+
 func (l *traffic) forbidden() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,6 +148,12 @@ func (l *traffic) tail(ctx context.Context, services []incident.Service, each fu
 
 // minutes are the requests as Cloud Monitoring has them: all of them, three minutes later.
 func (l *traffic) minutes(s incident.Service, from time.Time) ([]incident.Minute, time.Time, error) {
+	l.mu.Lock()
+	err := l.unread
+	l.mu.Unlock()
+	if err != nil {
+		return nil, time.Time{}, err
+	}
 	whole := &traffic{began: l.began, perSecond: l.perSecond, failing: l.failing}
 	until := time.Now().Add(-3 * time.Minute).Truncate(time.Minute).UTC()
 	var list []incident.Minute
