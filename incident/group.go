@@ -221,13 +221,14 @@ func (g *groups) alarm(since time.Time) {
 	}
 }
 
-// top are the n groups with the most errors: since the alarm began, while there is one.
-func (g *groups) top(n int) []Group {
+// top are the n groups with the most errors: since the alarm began, while there is one, and before a slice, up to
+// which the requests are judged that are told beside them.
+func (g *groups) top(n int, until int64) []Group {
 	list := make([]Group, 0, len(g.Groups))
 	for _, of := range g.Groups {
 		shown := of.Group
 		if shown.Count = of.Tally.total; !g.Since.IsZero() {
-			shown.Count = of.During
+			shown.Count = of.During - of.Tally.since(until)
 		}
 		if shown.Count > 0 {
 			shown.New = g.broughtBy(of)

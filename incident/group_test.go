@@ -175,7 +175,7 @@ func TestNewInARevision(t *testing.T) {
 		for i, s := range tt.sightings {
 			g.add(textEntry(i, s.First, s.Revision, "it broke"))
 		}
-		if got := g.top(1)[0].New; got != tt.want {
+		if got := g.top(1, noSlice)[0].New; got != tt.want {
 			t.Errorf("%s: new in %q, want %q", tt.name, got, tt.want)
 		}
 	}

@@ -266,9 +266,13 @@ func (w *Watch) Look(now time.Time) []Reading {
 		readings = append(readings, r)
 	}
 	w.groups.alarm(since)
+	until := w.judged()
+	if w.metered { // the log is ahead of the metrics by minutes
+		until = noSlice
+	}
 	for i := range readings {
 		if readings[i].Alarm {
-			readings[i].Groups, readings[i].Revision = w.groups.top(shownGroups), w.blames.most(slice(readings[i].Evidence.Since))
+			readings[i].Groups, readings[i].Revision = w.groups.top(shownGroups, until), w.blames.most(slice(readings[i].Evidence.Since))
 		}
 	}
 	for _, s := range w.sightings {
