@@ -39,7 +39,7 @@ func TestFaultIsTold(t *testing.T) {
 		if after := told.Sub(s.began.Add(2 * time.Minute)); after > 2*time.Minute+30*time.Second {
 			t.Errorf("it was told %v after it began", after)
 		}
-		s.until(21 * time.Minute)
+		s.until(13 * time.Minute)
 		wantSaid(t, s, 1, incident.SayResolved)
 		if head := s.channel.filter(func(p post) bool { return p.key != "" }); !strings.HasPrefix(head[len(head)-1].head, "Resolved: backend on staging: 72% errors 00:02–00:07") {
 			t.Errorf("the end is told as %q", head[len(head)-1].head)
@@ -52,7 +52,7 @@ func TestNothingIsToldOfWhatIsWell(t *testing.T) {
 	onSite(t, []string{"backend"}, errorsOnly(), func(t *testing.T, s *site) {
 		s.fails(0.005, 0, time.Hour)
 		s.replica("a")
-		s.until(20 * time.Minute)
+		s.until(12 * time.Minute)
 		wantSaid(t, s, 0)
 	})
 }
@@ -61,7 +61,7 @@ func TestNothingIsToldOfWhatIsWell(t *testing.T) {
 // a second, says nothing again, and misses no end.
 func TestKilledInTheMiddle(t *testing.T) {
 	t.Parallel()
-	for _, at := range []time.Duration{3*time.Minute + 40*time.Second, 6 * time.Minute, 13 * time.Minute} {
+	for _, at := range []time.Duration{4 * time.Minute, 6 * time.Minute, 9 * time.Minute} {
 		t.Run(at.String(), func(t *testing.T) {
 			t.Parallel()
 			onSite(t, []string{"backend"}, errorsOnly(), func(t *testing.T, s *site) {
@@ -79,7 +79,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 				if after := last.Sub(killed); after < 0 || after > 4*time.Second {
 					t.Errorf("the log is followed again after %v", after)
 				}
-				s.until(21 * time.Minute)
+				s.until(13 * time.Minute)
 				wantSaid(t, s, 1, incident.SayResolved)
 			})
 		})
@@ -145,7 +145,7 @@ func TestLostAnswers(t *testing.T) {
 			return lost
 		}
 		s.replica("a")
-		s.until(21 * time.Minute)
+		s.until(13 * time.Minute)
 		wantSaid(t, s, 1, incident.SayResolved)
 	})
 }
@@ -176,7 +176,7 @@ func TestWithoutTheStore(t *testing.T) {
 		if c, err := a.monitor.Act(t.Context(), b.Threads[0].ID, acknowledge); err != nil || c.Incidents[0].By != ann {
 			t.Fatalf("%+v, %v", c, err)
 		}
-		s.until(23 * time.Minute)
+		s.until(16 * time.Minute)
 		wantSaid(t, s, len(messages), incident.SayAcknowledged, incident.SayResolved)
 	})
 }
@@ -189,7 +189,7 @@ func TestForgetfulStore(t *testing.T) {
 		s.replica("a")
 		s.until(6 * time.Minute)
 		s.redis.FlushAll()
-		s.until(24 * time.Minute)
+		s.until(17 * time.Minute)
 		wantSaid(t, s, 1, incident.SayResolved)
 	})
 }
@@ -207,16 +207,16 @@ func TestWithoutSlack(t *testing.T) {
 		s.channel.setDown(false)
 		s.until(13*time.Minute + 35*time.Second)
 		wantSaid(t, s, 1)
-		s.until(18 * time.Minute)
+		s.until(15 * time.Minute)
 		s.channel.setDown(true)
-		s.until(58 * time.Minute) // the end is longer ago than it would be remembered
+		s.until(50 * time.Minute) // the end is longer ago than it would be remembered
 		s.channel.setDown(false)
-		s.until(59 * time.Minute)
+		s.until(51 * time.Minute)
 		wantSaid(t, s, 1, incident.SayResolved)
 	})
 }
 
-// Services that fail together are one message; one that begins to ten minutes later has its own.
+// Services that fail together are one message; one that begins six minutes later has its own.
 func TestTenServicesAreOneMessage(t *testing.T) {
 	t.Parallel()
 	names := strings.Split("s0 s1 s2 s3 s4 s5 s6 s7 s8 s9 late", " ")
@@ -225,7 +225,7 @@ func TestTenServicesAreOneMessage(t *testing.T) {
 		s.log.failing = func(service string, at time.Time) float64 {
 			begins := 2 * time.Minute
 			if service == "late" {
-				begins = 15 * time.Minute
+				begins = 8 * time.Minute
 			}
 			if at.Sub(s.began) >= begins {
 				return 0.9
@@ -233,12 +233,12 @@ func TestTenServicesAreOneMessage(t *testing.T) {
 			return 0
 		}
 		s.replica("a")
-		s.until(10 * time.Minute)
+		s.until(6 * time.Minute)
 		b := s.book()
 		if all := s.channel.messages(); len(all) != 1 || len(b.Of(b.Threads[0].ID)) != 10 {
 			t.Fatalf("%d messages: %+v", len(all), all)
 		}
-		s.until(25 * time.Minute)
+		s.until(12 * time.Minute)
 		if all := s.channel.messages(); len(all) != 2 || !strings.HasPrefix(all[1].head, "late on staging") {
 			t.Fatalf("%d messages: %+v", len(all), all)
 		}
@@ -312,7 +312,7 @@ func TestEscalatedAndActedOn(t *testing.T) {
 		}
 		s.until(10*time.Minute + 4*time.Second)
 		wantSaid(t, s, 1, incident.SayEscalated, incident.SayAcknowledged)
-		s.until(24 * time.Minute)
+		s.until(17 * time.Minute)
 		wantSaid(t, s, 1, incident.SayEscalated, incident.SayAcknowledged, incident.SayResolved)
 		err = act(func(i incident.Incident) (incident.Incident, error) { return i.Resolve(ann, time.Now()) })
 		if _, refused := errors.AsType[incident.Refusal](err); !refused || !strings.Contains(err.Error(), "by itself") {
@@ -340,7 +340,7 @@ func TestOthersAreTold(t *testing.T) {
 			t.Errorf("told %v", got)
 		}
 		s.channel.setDown(false)
-		s.until(21 * time.Minute)
+		s.until(13 * time.Minute)
 		if got := s.pager.statuses(); !slices.Equal(got, []incident.Status{incident.Triggered, incident.Recovered}) {
 			t.Errorf("told %v", got)
 		}

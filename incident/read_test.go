@@ -24,7 +24,7 @@ func TestEachRequestIsCountedOnce(t *testing.T) {
 				s.replica("b")
 				first.kill()
 			}
-			s.until(11 * time.Minute)
+			s.until(9*time.Minute + 30*time.Second)
 			wantSaid(t, s, 1)
 			if b := s.book(); len(b.Incidents) == 1 {
 				found = b.Incidents[0].Evidence
@@ -101,7 +101,7 @@ func TestGoesOverToMetrics(t *testing.T) {
 			onSite(t, []string{"backend"}, errorsOnly(), func(t *testing.T, s *site) {
 				begins := 12 * time.Minute
 				if tt.name == "too many" {
-					begins = 3 * time.Minute
+					begins = 2*time.Minute + 10*time.Second
 				}
 				tt.bad(s.log)
 				s.fails(0.72, begins, begins+10*time.Minute)
@@ -114,7 +114,7 @@ func TestGoesOverToMetrics(t *testing.T) {
 				if tt.name != "suppressed" {
 					return
 				}
-				s.until(begins + 45*time.Minute)
+				s.until(begins + 32*time.Minute)
 				wantSaid(t, s, 1, incident.SayResolved)
 			})
 		})

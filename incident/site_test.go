@@ -95,8 +95,8 @@ func (s *site) dialRedis(context.Context, string, string) (net.Conn, error) {
 	return client, nil
 }
 
-// errorsOnly watches for errors above 5%.
-func errorsOnly() plan.Alerts { return plan.Alerts{ErrorRate: 0.05} }
+// errorsOnly watches for errors above 20%: the higher the limit, the sooner it is proven that a fault is over.
+func errorsOnly() plan.Alerts { return plan.Alerts{ErrorRate: 0.2} }
 
 // fails has all services fail at a rate from one time after the beginning to another.
 func (s *site) fails(rate float64, from, to time.Duration) {
