@@ -10,7 +10,6 @@ import (
 	"maps"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"slipway/plan"
@@ -123,7 +122,7 @@ func (c Case) Notice() Notice {
 		return n
 	}
 	first := told[0]
-	n.Summary, n.Details = c.summary(told), details(told, c.Now)
+	n.Summary, n.Details = HeadlineOf(told).At(c.Now), details(told, c.Now)
 	n.Source, n.Class, n.Group, n.Revision = source(told), string(first.Key.Kind), first.Key.Target.Environment, first.Revision
 	return n
 }
@@ -154,55 +153,10 @@ func (c Case) by() string {
 
 // source is what fails: staging/backend, or of several services their environment.
 func source(told []Incident) string {
-	if services := targets(told); len(services) > 1 {
+	if services := targetsOf(told); len(services) > 1 {
 		return told[0].Key.Target.Environment
 	}
 	return told[0].Key.Target.String()
-}
-
-// mostNamed is how many services a summary names.
-const mostNamed = 5
-
-// summary is the headline, or one for several incidents.
-func (c Case) summary(told []Incident) string {
-	services := targets(told)
-	if len(services) == 1 {
-		text := told[0].Headline(c.Now)
-		if more := len(told) - 1; more > 0 {
-			text += fmt.Sprintf(", and %d more", more)
-		}
-		return text
-	}
-	prefix, fail, on := "", "fail", " on "+services[0].Environment
-	if c.Thread.Status == Recovered {
-		prefix, fail = "Resolved: ", "failed"
-	}
-	names := make([]string, len(services))
-	for n, t := range services {
-		names[n] = t.Service
-	}
-	if slices.ContainsFunc(services, func(t plan.Target) bool { return t.Environment != services[0].Environment }) {
-		on = ""
-		for n, t := range services {
-			names[n] = t.String()
-		}
-	}
-	rest := ""
-	if more := len(names) - mostNamed; more > 0 {
-		names, rest = names[:mostNamed], fmt.Sprintf(" and %d more", more)
-	}
-	return fmt.Sprintf("%s%d services%s %s: %s%s", prefix, len(services), on, fail, strings.Join(names, ", "), rest)
-}
-
-// targets are the services that incidents are of, each once.
-func targets(incidents []Incident) []plan.Target {
-	var found []plan.Target
-	for _, i := range incidents {
-		if !slices.Contains(found, i.Key.Target) {
-			found = append(found, i.Key.Target)
-		}
-	}
-	return found
 }
 
 const (
