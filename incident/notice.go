@@ -24,13 +24,11 @@ type Undelivered interface {
 }
 
 // Date notes since when each thread has the status that it has, so that a notice has the same ID in each try.
-// Call it after each change of the incidents, and store the book before anybody is told. A thread whose incidents
-// are all gone stays as it was: its end may not have reached everybody yet.
+// Call it after each change of the incidents, and store the book before anybody is told.
 func (b *Book) Date(now time.Time) {
 	for n := range b.Threads {
 		t := &b.Threads[n]
-		of := b.Of(t.ID)
-		if s := statusOf(of); s != t.Status && len(of) > 0 {
+		if s := statusOf(b.Of(t.ID)); s != t.Status {
 			t.Status, t.Since = s, now
 		}
 	}
