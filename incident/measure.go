@@ -6,8 +6,8 @@ import (
 )
 
 // Measured says that from now on requests are counted by Measure, or that they are counted
-// by Add again. What was judged stays. By the log the time since then has to be read again,
-// from From on.
+// by Add again. What was judged stays. To go on by the log, which is minutes ahead of the
+// metrics, it has to be read again from From on, as after the watch's JSON.
 func (w *Watch) Measured(on bool) {
 	if w.metered == on {
 		return
@@ -17,14 +17,22 @@ func (w *Watch) Measured(on bool) {
 	times := float64(minute)
 	if !on {
 		times = 1 / times
-		w.names = newNames()
-		w.names.advance(w.first)
+		w.unread()
 	}
 	w.stretch(&w.armed, times)
 	w.stretch(&w.settled, times)
 	for i := range w.trail {
 		w.stretch(&w.trail[i], times)
 	}
+}
+
+// unread forgets what came after the last slice that is settled.
+func (w *Watch) unread() {
+	last := w.first - 1
+	w.counts, w.groups, w.sightings, w.blames = w.counts.trim(last), w.groups.trim(last), w.sightings.trim(last), w.blames.trim(last)
+	w.trail, w.floor, w.newest = w.trail[:0], w.first, time.Time{}
+	w.names = newNames()
+	w.names.advance(w.first)
 }
 
 // stretch has each slice be the only one in so many: the judges' patience is in slices.

@@ -18,16 +18,7 @@ const (
 func (s *shift) notify(ctx context.Context) {
 	var all attempts
 	defer all.work.Wait()
-	ticker := time.NewTicker(tellEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		now := time.Now().UTC()
-		b := s.desk.read()
+	s.rounds(ctx, nil, func(b Book, now time.Time) {
 		for _, t := range b.Threads {
 			c := s.m.caseOf(b, t)
 			notice := c.Notice()
@@ -41,7 +32,7 @@ func (s *shift) notify(ctx context.Context) {
 				}
 			}
 		}
-	}
+	})
 }
 
 // others are those who are to be told of a case beside the channel.

@@ -196,6 +196,21 @@ func (d *desk) busy() bool {
 	return len(d.at.book.Threads) > 0
 }
 
+// rounds does something about the book every second, and when it is woken.
+func (s *shift) rounds(ctx context.Context, woken <-chan struct{}, round func(b Book, now time.Time)) {
+	ticker := time.NewTicker(tellEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-woken:
+		case <-ticker.C:
+		}
+		round(s.desk.read(), time.Now().UTC())
+	}
+}
+
 // save keeps what was counted, for the next shift.
 func (s *shift) save(ctx context.Context) {
 	kept := map[string]subjectJSON{}

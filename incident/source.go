@@ -91,7 +91,7 @@ func (s *shift) upToDate(since time.Time) {
 		s.source.whole = since
 	}
 	for _, sub := range s.watched {
-		if sub.unread && sub.turn(false, "", time.Now().UTC()) {
+		if sub.unread && s.turnBack(sub, time.Now().UTC()) {
 			defer s.source.turn(errTurned)
 		}
 	}
@@ -171,11 +171,11 @@ func (s *shift) measureOne(ctx context.Context, sub *subject, compare bool, now 
 			sub.note = strings.TrimSpace(doubt + " Cloud Monitoring cannot be read. " + reasonOf(err))
 		}
 		if sub.unmeasured++; metered && auto && sub.unmeasured >= mostUnmeasured {
-			return sub.turn(false, "", now)
+			return s.turnBack(sub, now)
 		}
 		return false
 	case metered && auto && !now.Before(sub.turned.Add(tryAgain)):
-		return sub.turn(false, "", now)
+		return s.turnBack(sub, now)
 	case metered:
 		sub.unmeasured = 0
 		sub.watch.Measure(minutes, until)
@@ -194,6 +194,13 @@ func (s *shift) minutes(ctx context.Context, service Service, from time.Time) ([
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	return s.m.Metrics.Minutes(ctx, service, from)
+}
+
+// turnBack has requests counted by the log again. Until that has been read up, nothing can be said: the alarm may be
+// in what is still to be read.
+func (s *shift) turnBack(sub *subject, now time.Time) bool {
+	s.source.behind = true
+	return sub.turn(false, "", now)
 }
 
 // turn has requests counted by Cloud Monitoring, or by the log again.

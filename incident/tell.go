@@ -81,17 +81,7 @@ func (a *attempts) ended(key, what string, again time.Duration, err error, now t
 func (s *shift) tell(ctx context.Context) {
 	var all attempts
 	defer all.work.Wait()
-	ticker := time.NewTicker(tellEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.news:
-		case <-ticker.C:
-		}
-		now := time.Now().UTC()
-		b := s.desk.read()
+	s.rounds(ctx, s.news, func(b Book, now time.Time) {
 		for _, t := range b.Threads {
 			c := s.m.caseOf(b, t)
 			c.News, c.Alone = news(c.Incidents, s.escalate, now), s.alone.Load()
@@ -103,7 +93,7 @@ func (s *shift) tell(ctx context.Context) {
 				})
 			}
 		}
-	}
+	})
 }
 
 // standings are how the services of a case stand, as far as it is known.
