@@ -81,6 +81,7 @@ type subjectJSON struct {
 	Posture posture   `json:"posture"`
 	Note    string    `json:"note,omitempty"`
 	Turned  time.Time `json:"turned,omitzero"`
+	Unread  bool      `json:"unread,omitempty"`
 }
 
 // kept is what was counted before. Without it, or when it cannot be read, the log of the last minutes is.
@@ -100,7 +101,7 @@ func (s *shift) kept(ctx context.Context) map[string]subjectJSON {
 }
 
 func newSubject(service Service, rules Rules, kept subjectJSON) (*subject, error) {
-	sub := &subject{Service: service, posture: kept.Posture, note: kept.Note, turned: kept.Turned, origins: map[string]*Origin{}}
+	sub := &subject{Service: service, posture: kept.Posture, note: kept.Note, turned: kept.Turned, unread: kept.Unread, origins: map[string]*Origin{}}
 	var err error
 	if kept.Watch != nil {
 		sub.watch, err = kept.Watch.Follow(rules)
@@ -216,7 +217,7 @@ func (s *shift) save(ctx context.Context) {
 	kept := map[string]subjectJSON{}
 	s.mu.Lock()
 	for _, sub := range s.watched {
-		kept[sub.Target.String()] = subjectJSON{sub.watch, sub.posture, sub.note, sub.turned}
+		kept[sub.Target.String()] = subjectJSON{sub.watch, sub.posture, sub.note, sub.turned, sub.unread}
 	}
 	data, err := json.Marshal(kept)
 	s.mu.Unlock()
