@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -9,7 +8,7 @@ import (
 	"syscall"
 	"time"
 
-	"google.golang.org/grpc/test/bufconn"
+	"slipway/sandbox/memnet"
 )
 
 // conn is one connection over a line.
@@ -27,7 +26,7 @@ type conn struct {
 // Write sends what makes up whole calls.
 func (c *conn) Write(p []byte) (int, error) {
 	if c.reader == nil {
-		return len(p), c.send(p)
+		return c.send(p, len(p))
 	}
 	whole, calls := c.reader.written(p)
 	for _, call := range calls {
@@ -35,22 +34,23 @@ func (c *conn) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	if len(whole) == 0 {
-		return len(p), nil
-	}
-	return len(p), c.send(whole)
+	return c.send(whole, len(p))
 }
 
-func (c *conn) send(p []byte) error {
+// send sends p for a caller who wrote that many bytes. Of what fails it says that nothing was written, so
+// that HTTP clients repeat it elsewhere, as they do when a server ends an idle connection.
+func (c *conn) send(p []byte, wrote int) (int, error) {
 	c.line.mu.Lock()
 	if c.line.asleep != nil || len(c.kept) > 0 {
 		c.kept = append(c.kept, p...)
 		c.line.mu.Unlock()
-		return nil
+		return wrote, nil
 	}
 	c.line.mu.Unlock()
-	_, err := c.Conn.Write(p)
-	return err
+	if _, err := c.Conn.Write(p); err != nil {
+		return 0, err
+	}
+	return wrote, nil
 }
 
 // Read delivers an answer, unless the line broke by it.
@@ -95,7 +95,10 @@ func (c *conn) Close() error {
 	}
 	delete(c.line.conns, c)
 	c.line.mu.Unlock()
-	return c.Conn.Close()
+	if err := c.Conn.Close(); !errors.Is(err, net.ErrClosed) { // as it is where the line was cut
+		return err
+	}
+	return nil
 }
 
 // lingering is how long a connection that its owner has closed stays open for what it still carries.
@@ -114,25 +117,14 @@ func (c *conn) flush(kept []byte, leaving bool) {
 
 // buffered gives a connection the room that sockets have: who writes to a replica that sleeps does not
 // wait for it.
-func buffered(ctx context.Context, raw net.Conn, copying *sync.WaitGroup) (net.Conn, error) {
+func buffered(raw net.Conn, copying *sync.WaitGroup) net.Conn {
 	const room = 1 << 20
-	pipe := bufconn.Listen(room)
+	near, far := memnet.Pipe(room)
 	pass := func(to, from net.Conn) {
 		_, _ = io.Copy(to, from)
 		_, _ = to.Close(), from.Close()
 	}
-	copying.Go(func() {
-		far, err := pipe.Accept()
-		if err != nil {
-			_ = raw.Close()
-			return
-		}
-		copying.Go(func() { pass(far, raw) })
-		pass(raw, far)
-	})
-	near, err := pipe.DialContext(ctx)
-	if err != nil {
-		return nil, errors.Join(err, pipe.Close())
-	}
-	return near, nil
+	copying.Go(func() { pass(far, raw) })
+	copying.Go(func() { pass(raw, far) })
+	return near
 }

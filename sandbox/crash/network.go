@@ -147,9 +147,7 @@ func (l *Line) Dial(ctx context.Context, network, addr string) (net.Conn, error)
 		return nil, err
 	}
 	if l.plan.How == Asleep {
-		if raw, err = buffered(ctx, raw, &l.flushing); err != nil {
-			return nil, err
-		}
+		raw = buffered(raw, &l.flushing)
 	}
 	c := &conn{Conn: raw, line: l, gone: make(chan struct{})}
 	switch {

@@ -15,7 +15,8 @@ import (
 	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
 	"go.uber.org/goleak"
-	"google.golang.org/grpc/test/bufconn"
+
+	"slipway/sandbox/memnet"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -68,7 +69,11 @@ func inBubble(t *testing.T, change func(*Config), run func(t *testing.T, w *work
 
 func serve(t *testing.T, s *Server) *workspace {
 	t.Helper()
-	listener := bufconn.Listen(1 << 16)
+	network := memnet.New()
+	listener, err := network.Listen("slack.test:80")
+	if err != nil {
+		t.Fatal(err)
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/", s.Handler())
 	mux.Handle("/_control/", s.ControlHandler())
@@ -76,7 +81,9 @@ func serve(t *testing.T, s *Server) *workspace {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	w := &workspace{Server: s, t: t}
-	w.dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return listener.DialContext(ctx) }
+	w.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return network.Dial(ctx, "tcp", "slack.test:80")
+	}
 	transport := &http.Transport{DialContext: w.dial}
 	w.http = &http.Client{Transport: transport}
 	w.api = w.client(botToken, appToken)

@@ -7,15 +7,12 @@ package memnet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
-
-	"google.golang.org/grpc/test/bufconn"
 )
 
 const (
@@ -54,7 +51,7 @@ func (n *Network) Listen(addr string) (net.Listener, error) {
 	if _, taken := n.listeners[key]; taken || port == 0 {
 		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: address(key), Err: syscall.EADDRINUSE}
 	}
-	l := &listener{network: n, addr: address(key), pipe: bufconn.Listen(bufferSize)}
+	l := &listener{network: n, addr: address(key), dialed: make(chan *end), closed: make(chan struct{})}
 	n.listeners[key] = l
 	return l, nil
 }
@@ -81,14 +78,14 @@ func (n *Network) dial(ctx context.Context, addr string) (net.Conn, error) {
 	if l == nil {
 		return nil, syscall.ECONNREFUSED
 	}
-	conn, err := l.pipe.DialContext(ctx)
-	switch {
-	case err == nil:
-		return &connection{Conn: conn, local: local, remote: l.addr}, nil
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	default: // the listener closed while this dial waited
+	near, far := pipe(bufferSize, local, l.addr)
+	select {
+	case l.dialed <- far:
+		return near, nil
+	case <-l.closed:
 		return nil, syscall.ECONNREFUSED
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 
@@ -140,34 +137,29 @@ func join(host string, port int) string {
 type listener struct {
 	network *Network
 	addr    address
-	pipe    *bufconn.Listener
+	dialed  chan *end
+	closing sync.Once
+	closed  chan struct{}
 }
 
 // Accept waits for a dialer; after Close the error is net.ErrClosed, which servers take for an orderly end.
 func (l *listener) Accept() (net.Conn, error) {
-	conn, err := l.pipe.Accept()
-	if err != nil {
-		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: errors.Join(net.ErrClosed, err)}
+	select {
+	case conn := <-l.dialed:
+		return conn, nil
+	case <-l.closed:
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: net.ErrClosed}
 	}
-	return &connection{Conn: conn, local: l.addr, remote: address("client.invalid:0")}, nil
 }
 
 // Close frees the address. Connections that were accepted stay open, as with sockets.
 func (l *listener) Close() error {
 	l.network.remove(l)
-	return l.pipe.Close()
+	l.closing.Do(func() { close(l.closed) })
+	return nil
 }
 
 func (l *listener) Addr() net.Addr { return l.addr }
-
-// connection gives a bufconn pipe the addresses of its two ends.
-type connection struct {
-	net.Conn
-	local, remote address
-}
-
-func (c *connection) LocalAddr() net.Addr  { return c.local }
-func (c *connection) RemoteAddr() net.Addr { return c.remote }
 
 type address string
 

@@ -229,33 +229,17 @@ func (w *Workspace) dialRedis() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, near := net.Pipe()
-	room := make(chan []byte, redisRoom)
-	w.serving.Go(func() {
-		_, _ = io.Copy(far, near)
-		_ = far.Close()
-	})
-	w.serving.Go(func() {
-		defer close(room)
-		for {
-			chunk := make([]byte, 4<<10)
-			n, err := far.Read(chunk)
-			if err != nil {
-				return
-			}
-			room <- chunk[:n]
-		}
-	})
-	w.serving.Go(func() {
-		for chunk := range room {
-			_, _ = near.Write(chunk) // fails once the client has gone, and so does all that follows
-		}
-		_ = near.Close()
-	})
+	client, near := memnet.Pipe(redisRoom)
+	pass := func(to, from net.Conn) {
+		_, _ = io.Copy(to, from)
+		_, _ = to.Close(), from.Close()
+	}
+	w.serving.Go(func() { pass(far, near) })
+	w.serving.Go(func() { pass(near, far) })
 	return client, nil
 }
 
-const redisRoom = 1024 // chunks
+const redisRoom = 4 << 20 // bytes
 
 // RefuseRedis makes the embedded Redis answer every command with the error, until it is called with
 // "". It does nothing to a real one.
