@@ -145,7 +145,8 @@ func (r *registry) head(ctx context.Context, reference string) error {
 	return nil
 }
 
-// ask prepares a request. The client tries one that fails in passing three times, over some seconds.
+// ask prepares a request. One that gets no answer, or one that says to come again, is tried three times, over
+// some seconds: whatever the network's reason, as a question can always be repeated.
 func (r *registry) ask(ctx context.Context, reference string) (name.Reference, []remote.Option, context.CancelFunc, error) {
 	parsed, err := name.ParseReference(reference)
 	if err != nil {
@@ -157,6 +158,7 @@ func (r *registry) ask(ctx context.Context, reference string) (name.Reference, [
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	return parsed, []remote.Option{
 		remote.WithContext(ctx), remote.WithTransport(r.transport), remote.WithAuthFromKeychain(r.keys),
+		remote.WithRetryPredicate(func(err error) bool { return err != nil && ctx.Err() == nil }),
 	}, cancel, nil
 }
 
