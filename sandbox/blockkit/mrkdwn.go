@@ -129,9 +129,9 @@ func plainNode(nodes []node, s string) []node {
 }
 
 // unescape undoes the three escapes that Slack has, each once.
-func unescape(s string) string {
-	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(s)
-}
+func unescape(s string) string { return escapes.Replace(s) }
+
+var escapes = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&")
 
 // spanAt reads what starts at s[i]. The width is 0 if nothing does, and -1 if
 // the line has no end for a mark of this kind.
@@ -277,19 +277,15 @@ func specialNode(body, label string) (node, bool) {
 	return node{}, false
 }
 
+// maxShortCode is the most that a short code has between its colons.
 const maxShortCode = 40
 
-var shortCode = regexp.MustCompile(`^:([a-z0-9_+-]{1,40}):`)
-
 func emojiAt(s string) (node, int) {
-	found := shortCode.FindStringSubmatch(s[:min(len(s), maxShortCode+2)])
-	if found == nil {
+	code, _, closed := strings.Cut(s[1:min(len(s), maxShortCode+2)], ":")
+	if _, known := emoji(code); !closed || !known {
 		return node{}, 0
 	}
-	if _, ok := emoji(found[1]); !ok {
-		return node{}, 0
-	}
-	return node{kind: isEmoji, text: found[1]}, len(found[0])
+	return node{kind: isEmoji, text: code}, len(code) + len("::")
 }
 
 var address = regexp.MustCompile("^https?://[^\\s<>|`]+")
