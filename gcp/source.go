@@ -38,13 +38,14 @@ type measured struct {
 func (c *Cloud) chooseSource(ctx context.Context, s *rollout.Service, now time.Time) {
 	var m measured
 	var err error
+	service := *s
 	var aside sync.WaitGroup
 	aside.Go(func() {
 		brief, cancel := context.WithTimeout(ctx, asideTime)
 		defer cancel()
-		m, err = c.measure(brief, *s, now)
+		m, err = c.measure(brief, service, now)
 	})
-	s.Baseline = c.baseline(ctx, *s, now)
+	s.Baseline = c.baseline(ctx, service, now)
 	aside.Wait()
 	if err != nil {
 		c.log.DebugContext(ctx, "no metrics to compare the request log with", "service", s.Name, "err", err)
