@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"errors"
 	"io"
 	"net"
 	"sync"
@@ -95,10 +94,7 @@ func (c *conn) Close() error {
 	}
 	delete(c.line.conns, c)
 	c.line.mu.Unlock()
-	if err := c.Conn.Close(); !errors.Is(err, net.ErrClosed) { // as it is where the line was cut
-		return err
-	}
-	return nil
+	return c.Conn.Close()
 }
 
 // lingering is how long a connection that its owner has closed stays open for what it still carries.

@@ -34,11 +34,10 @@ func (e *end) Write(p []byte) (int, error) { return e.out.write(p, e) }
 func (e *end) LocalAddr() net.Addr         { return e.local }
 func (e *end) RemoteAddr() net.Addr        { return e.remote }
 
-// Close ends both directions. What the other end has not read yet it still can.
+// Close ends both directions. What the other end has not read yet it still can. A second Close does nothing:
+// who cuts a connection closes it under its owner.
 func (e *end) Close() error {
-	if !e.in.close(&e.in.readerGone, &e.in.reading) {
-		return e.fail("close", net.ErrClosed)
-	}
+	e.in.close(&e.in.readerGone, &e.in.reading)
 	e.out.close(&e.out.writerGone, &e.out.writing)
 	return nil
 }
@@ -124,17 +123,13 @@ func (s *stream) write(p []byte, e *end) (n int, err error) {
 	}
 }
 
-// close marks the reader or the writer as gone, and reports whether it was there.
-func (s *stream) close(gone *bool, d *deadline) bool {
+// close marks the reader or the writer as gone.
+func (s *stream) close(gone *bool, d *deadline) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if *gone {
-		return false
-	}
 	*gone = true
 	d.stop()
 	s.changed.Broadcast()
-	return true
 }
 
 // limit moves a deadline of the stream; the zero time is none.
