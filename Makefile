@@ -44,7 +44,7 @@ screens: services ## Take the screenshots of docs/ anew
 	go test -tags services -count=1 -run Browser ./sandbox -args -screens ../docs
 
 .PHONY: crash
-crash: ## Kill a replica at every single call that it makes during a rollout (make test takes a sample of them)
+crash: ## Kill a replica at every single call that it makes during a rollout or an incident (make test takes a sample of them)
 	CRASH_EVERY=1 go test -count=1 -timeout 20m -run Crash ./sandbox/crash
 
 .PHONY: chaos

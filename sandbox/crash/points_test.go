@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -23,81 +24,100 @@ const brisk = 20
 
 var scenes = []scene{{"ssot", "Deployed"}, {"bad-deploy", "Rolled back"}}
 
-// A replica is killed between any two of its calls while it works alone on a rollout; another one is started then. What the rollout did in the end is what it does
-// when nobody is killed.
+// A replica is killed between any two of its calls while it works alone on a rollout; another one is started then.
+// What the rollout did in the end is what it does when nobody is killed.
 func TestCrashAtEveryPoint(t *testing.T) {
 	for _, s := range scenes {
-		t.Run(s.scenario, func(t *testing.T) {
-			want, calls := s.undisturbed(t)
-			points, note := sample(crash.Points(calls))
-			var met atomic.Int64
-			t.Run("at", func(t *testing.T) {
-				for _, p := range points {
-					name := fmt.Sprintf("%s %s %d", p.How, p.Call, p.Nth)
-					t.Run(name, func(t *testing.T) {
-						t.Parallel()
-						if s.crashed(t, p, want) {
-							met.Add(1)
-						} else {
-							t.Log("never reached")
-						}
-					})
+		t.Run(s.scenario, func(t *testing.T) { atEveryPoint(t, s.play, "redis commit") })
+	}
+}
+
+// run is how a scene went: what it did, and the calls of its first replica, whose line broke or did not.
+type run struct {
+	account string
+	calls   []crash.Call
+	broke   bool
+	story   string // for people
+}
+
+// atEveryPoint plays a scene with a crash at each of its points, and compares what it did then with what it does
+// without. One of the calls is known: if it is not among those that are seen, the scripts are not recognised.
+func atEveryPoint(t *testing.T, play func(t *testing.T, p crash.Plan) run, known string) {
+	t.Helper()
+	calm := play(t, crash.Plan{})
+	if !slices.ContainsFunc(calm.calls, func(c crash.Call) bool { return c.Name == known }) {
+		t.Fatalf("no %s was seen: the scripts are not recognised", known)
+	}
+	points, note := sample(crash.Points(calm.calls))
+	var met atomic.Int64
+	t.Run("at", func(t *testing.T) {
+		for _, p := range points {
+			t.Run(fmt.Sprintf("%s %s %d", p.How, p.Call, p.Nth), func(t *testing.T) {
+				t.Parallel()
+				r := play(t, p)
+				if r.account != calm.account {
+					t.Errorf("after the crash:\n%s\n%s", different(calm.account, r.account), r.story)
+				}
+				if r.broke {
+					met.Add(1)
+				} else { // the last calls of a run may not be made in another
+					t.Log("never reached")
 				}
 			})
-			t.Logf("%s: %d calls, %d points%s, %d crashes", s.scenario, len(calls), len(points), note, met.Load())
-			if missed := len(points) - int(met.Load()); missed > max(1, len(points)/20) { // a poll more or less moves the last ones
-				t.Errorf("%d of %d points were never reached", missed, len(points))
-			}
-		})
+		}
+	})
+	t.Logf("%d calls, %d points%s, %d crashes", len(calm.calls), len(points), note, met.Load())
+	if missed := len(points) - int(met.Load()); missed > max(1, len(points)/20) { // a poll more or less moves the last ones
+		t.Errorf("%d of %d points were never reached", missed, len(points))
 	}
+}
+
+// relay runs a replica while something happens. Once its line breaks it is stopped, something may be done, and
+// another replica is started.
+func (w *world) relay(p crash.Plan, between func(), happens func()) (calls []crash.Call, broke bool) {
+	w.t.Helper()
+	first := w.start("a", p)
+	over := make(chan struct{})
+	var next sync.WaitGroup
+	next.Go(func() {
+		select {
+		case <-first.Broken():
+			first.stop()
+			between()
+			w.start("b", crash.Plan{})
+		case <-over:
+		}
+	})
+	happens()
+	close(over)
+	next.Wait()
+	select {
+	case <-first.Broken():
+		broke = true
+	default:
+	}
+	return first.Calls(), broke
+}
+
+// nothing is done between a crash and the next replica.
+func nothing() {}
+
+// play plays a rollout whose first replica's line breaks as planned.
+func (s scene) play(t *testing.T, p crash.Plan) (r run) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, s.scenario, brisk)
+		r.calls, r.broke = w.relay(p, nothing, func() { w.rollOut(s.end) })
+		r.account, r.story = w.account(), w.story()
+	})
+	return r
 }
 
 // undisturbed plays a scene without a crash and returns its account and the calls of its replica.
 func (s scene) undisturbed(t *testing.T) (account string, calls []crash.Call) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, s.scenario, brisk)
-		r := w.start("a", crash.Plan{})
-		w.rollOut(s.end)
-		account, calls = w.account(), r.Calls()
-		if !slices.ContainsFunc(calls, func(c crash.Call) bool { return c.Name == "redis commit" }) {
-			t.Error("no commit was seen: the scripts are not recognised")
-		}
-	})
-	return account, calls
-}
-
-// crashed plays a scene with a crash, and reports whether it came about: the last calls of a run may
-// not be made in another.
-func (s scene) crashed(t *testing.T, p crash.Plan, want string) (met bool) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, s.scenario, brisk)
-		first := w.start("a", p)
-		over := make(chan struct{})
-		next := make(chan *replica, 1)
-		go func() {
-			select {
-			case <-first.Broken():
-				first.stop()
-				next <- w.start("b", crash.Plan{})
-			case <-over:
-			}
-			close(next)
-		}()
-		w.rollOut(s.end)
-		close(over)
-		<-next
-		select {
-		case <-first.Broken():
-			met = true
-		default:
-		}
-		if got := w.account(); got != want {
-			t.Errorf("after the crash:\n%s\n%s\n%s", different(want, got), w.out.String(), w.log.String())
-		}
-	})
-	return met
+	r := s.play(t, crash.Plan{})
+	return r.account, r.calls
 }
 
 // The control: a replica that cannot find the run of a job starts it again, and the account shows it.
@@ -107,16 +127,7 @@ func TestCrashIsSeenWithoutFinding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, s.scenario, brisk)
 		w.blind = true
-		first := w.start("a", crash.Plan{Call: "cloud RunJob", Nth: 1, How: crash.After})
-		started := make(chan struct{})
-		go func() {
-			defer close(started)
-			<-first.Broken()
-			first.stop()
-			w.start("b", crash.Plan{})
-		}()
-		w.rollOut(s.end)
-		<-started
+		w.relay(crash.Plan{Call: "cloud RunJob", Nth: 1, How: crash.After}, nothing, func() { w.rollOut(s.end) })
 		if different(want, w.account()) == "" {
 			t.Error("a job that ran twice is not seen in the account")
 		}

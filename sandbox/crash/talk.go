@@ -98,7 +98,7 @@ type redisTalk struct {
 // looks tells the scripts that change nothing, or only how long a lease lasts.
 func looks(script string) bool {
 	switch script {
-	case "holder", "locks", "snapshots", "renew":
+	case "holder", "locks", "snapshots", "renew", "hold_watch":
 		return true
 	}
 	return false

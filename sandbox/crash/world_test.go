@@ -75,20 +75,37 @@ func (j *journal) String() string {
 // newWorld is called inside a bubble. What the cloud takes its time for is as many times faster as speed says.
 func newWorld(t *testing.T, scenario string, speed float64) *world {
 	t.Helper()
-	w := &world{t: t}
-	found, err := workspace.FindScenario(scenario)
-	w.must(err)
-	file, err := found.Load("../../deploy.yaml")
-	w.must(err)
-	hasten(file)
+	found := scenarioOf(t, scenario)
 	if found.New.ErrorRate < 0.1 {
 		found.New.ErrorRate = 0 // so that no check meets one of a good image's few errors
 	} else {
 		found.New.ErrorRate = 0.9
 	}
 	found.RPS = 0.5 // until now: what came before the rollout is read by each
+	w := open(t, found, speed)
+	rps := 10.0
+	w.must(w.Cloud.Traffic(fakegcp.TrafficRequest{Service: "netra-backend-staging", RPS: &rps}))
+	return w
+}
+
+func scenarioOf(t *testing.T, name string) workspace.Scenario {
+	t.Helper()
+	found, err := workspace.FindScenario(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// open makes the world of a scenario.
+func open(t *testing.T, scenario workspace.Scenario, speed float64) *world {
+	t.Helper()
+	w := &world{t: t}
+	file, err := scenario.Load("../../deploy.yaml")
+	w.must(err)
+	hasten(file)
 	w.Workspace, err = workspace.New(t.Context(), workspace.Options{
-		File: file, Scenario: found, Seed: 1, Speed: speed, Listen: "slack.sandbox:80", GCP: "gcp.sandbox:443",
+		File: file, Scenario: scenario, Seed: 1, Speed: speed, Listen: "slack.sandbox:80", GCP: "gcp.sandbox:443",
 		Memory: memnet.New(), Log: w.logger(),
 		Intercept: func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 			if _, list := request.(*runpb.ListExecutionsRequest); list && w.blind {
@@ -99,8 +116,6 @@ func newWorld(t *testing.T, scenario string, speed float64) *world {
 	})
 	w.must(err)
 	t.Cleanup(w.Close)
-	rps := 10.0
-	w.must(w.Cloud.Traffic(fakegcp.TrafficRequest{Service: "netra-backend-staging", RPS: &rps}))
 	w.Player = play.New(w.Workspace, channel, &w.out)
 	c, _ := crash.NewNetwork(nil).Connect(w.App("watcher"), crash.Plan{})
 	w.redis, err = state.Open(t.Context(), c.RedisURL, c.Dial)
@@ -142,6 +157,9 @@ func (w *world) must(err error) {
 		w.t.Fatalf("%v\n%s\n%s", err, w.out.String(), w.log.String())
 	}
 }
+
+// story is what happened, for people.
+func (w *world) story() string { return w.out.String() + "\n" + w.log.String() }
 
 // replica is one app that runs.
 type replica struct {
