@@ -98,8 +98,7 @@ func (m *Monitor) change(ctx context.Context, p *project, edit func(*Book) error
 	if err != nil {
 		return err
 	}
-	d := desk{store: m.Store, project: p.name, at: read}
-	return d.change(ctx, edit)
+	return newDesk(m.Store, p.name, "", read).change(ctx, edit)
 }
 
 // unattended is how long ago nobody may have looked at services that are watched.

@@ -7,21 +7,27 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // desk is where a project's book is written: each change is stored before it counts, unless the store is away.
-// Then it counts at once, and is stored once the store is back.
+// Then it counts at once, and is stored once the store is back. Who reads does not wait for the store.
 type desk struct {
 	store   Store
 	project string
 	owner   string // "": a person's changes, which need no watch
+	away    atomic.Bool
+	writing chan struct{} // has room for the one whose turn it is to write
+	stored  time.Time     // when the book was, last; only for whose turn it is
 
-	mu      sync.Mutex
+	mu      sync.Mutex // whose turn it is may read without it, and nobody else writes
 	at      saved
-	unsaved bool      // the store does not have at.book
-	away    bool      // the store is not asked
-	stored  time.Time // when the book was, last
+	unsaved bool // the store does not have at.book
+}
+
+func newDesk(store Store, project, owner string, at saved) *desk {
+	return &desk{store: store, project: project, owner: owner, writing: make(chan struct{}, 1), at: at}
 }
 
 func (d *desk) read() Book { return d.saved().book }
@@ -32,18 +38,25 @@ func (d *desk) saved() saved {
 	return saved{d.at.book.clone(), d.at.version}
 }
 
+// set is what only whose turn it is does.
+func (d *desk) set(at saved, unsaved bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.at, d.unsaved = at, unsaved
+}
+
 // change makes a change. It may be made more than once, on what others changed in the meantime. An error of
 // its own is returned, and nothing is changed then; one of the store only where nobody goes on from memory.
 func (d *desk) change(ctx context.Context, edit func(*Book) error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.writing <- struct{}{} // whatever ctx says: what was done in Slack must not be forgotten, and a turn is not long
+	defer func() { <-d.writing }()
 	for range 10 {
-		b := d.at.book.clone()
+		b := d.read()
 		if err := edit(&b); err != nil {
 			return err
 		}
 		if !d.unsaved && b.tells(d.at.book) && time.Since(d.stored) < saveEvery {
-			d.at.book = b
+			d.set(saved{b, d.at.version}, false)
 			return nil
 		}
 		err := d.save(ctx, b)
@@ -59,8 +72,8 @@ func (d *desk) change(ctx context.Context, edit func(*Book) error) error {
 
 // save stores a book, or keeps it if the store is away.
 func (d *desk) save(ctx context.Context, b Book) error {
-	if d.away {
-		d.at.book, d.unsaved = b, true
+	if d.away.Load() {
+		d.set(saved{b, d.at.version}, true)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
@@ -68,12 +81,13 @@ func (d *desk) save(ctx context.Context, b Book) error {
 	version, err := d.store.SaveBook(ctx, d.project, d.owner, b, d.at.version)
 	switch {
 	case err == nil:
-		d.at, d.unsaved, d.stored = saved{b, version}, false, time.Now()
+		d.set(saved{b, version}, false)
+		d.stored = time.Now()
 		return nil
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrFenced), d.owner == "":
 		return err
 	}
-	d.at.book, d.unsaved = b, true
+	d.set(saved{b, d.at.version}, true)
 	return nil
 }
 
@@ -87,30 +101,23 @@ func (d *desk) reload(ctx context.Context) error {
 	}
 	switch {
 	case version == 0 && d.at.version != 0: // the store has forgotten it
-		d.at.version, d.unsaved = 0, true
+		d.set(saved{d.at.book, 0}, true)
 		return nil
 	case d.unsaved:
 		b = d.at.book.over(b)
 	}
-	d.at = saved{b, version}
+	d.set(saved{b, version}, d.unsaved)
 	return nil
 }
 
 // refresh reads the book if others can have changed it, and stores what is unsaved.
 func (d *desk) refresh(ctx context.Context) error {
-	d.mu.Lock()
-	if !d.unsaved {
-		defer d.mu.Unlock()
-		return d.reload(ctx)
+	if d.isUnsaved() {
+		return d.change(ctx, func(*Book) error { return nil })
 	}
-	d.mu.Unlock()
-	return d.change(ctx, func(*Book) error { return nil })
-}
-
-func (d *desk) setAway(away bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.away = away
+	d.writing <- struct{}{}
+	defer func() { <-d.writing }()
+	return d.reload(ctx)
 }
 
 // isUnsaved reports whether the store lacks something.

@@ -27,7 +27,7 @@ type shift struct {
 	m       *Monitor
 	project *project
 	log     *slog.Logger
-	desk    desk
+	desk    *desk
 	alone   atomic.Bool   // the store is away
 	heard   time.Time     // when what people did at other replicas was learnt last; holdOn's
 	news    chan struct{} // wakes whoever tells
@@ -54,9 +54,10 @@ type subject struct {
 func (m *Monitor) begin(ctx context.Context, p *project, alone bool) (*shift, error) {
 	s := &shift{
 		m: m, project: p, log: m.Log.With("project", p.name), news: make(chan struct{}, 1),
-		desk: desk{store: m.Store, project: p.name, owner: m.Owner, away: alone, at: p.copied},
+		desk: newDesk(m.Store, p.name, m.Owner, p.copied),
 	}
 	s.alone.Store(alone)
+	s.desk.away.Store(alone)
 	var kept map[string]subjectJSON
 	if !alone {
 		read, err := m.load(ctx, p)
@@ -160,7 +161,7 @@ func (s *shift) holdOn(ctx context.Context) {
 }
 
 func (s *shift) goAlone(ctx context.Context, err error) {
-	s.desk.setAway(true)
+	s.desk.away.Store(true)
 	if !s.alone.Swap(true) {
 		s.log.ErrorContext(ctx, "the store is away: watching for incidents goes on from memory", "err", err)
 		wake(s.news)
@@ -170,7 +171,7 @@ func (s *shift) goAlone(ctx context.Context, err error) {
 // catchUp stores what could not be stored, and learns what people did at other replicas. It reports whether
 // the watch is lost.
 func (s *shift) catchUp(ctx context.Context) (fenced bool) {
-	s.desk.setAway(false)
+	s.desk.away.Store(false)
 	if s.alone.Swap(false) {
 		s.log.InfoContext(ctx, "the store is back")
 		wake(s.news)
