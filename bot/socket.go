@@ -14,6 +14,7 @@ import (
 	"github.com/slack-go/slack/socketmode"
 
 	"slipway/commands"
+	"slipway/state"
 )
 
 const (
@@ -179,10 +180,10 @@ func (s *socket) accept(ctx context.Context, request socketmode.Request) {
 		s.ack(ctx, request.EnvelopeID, nil)
 		return
 	}
-	if err := s.store(ctx, e); err != nil {
-		s.log.Error("an envelope was not stored", "envelope", e.ID, "actor", e.Actor.ID, "err", err)
+	if unsure, err := s.store(ctx, e); err != nil {
+		s.log.Error("an envelope was not stored", "envelope", e.ID, "actor", e.Actor.ID, "unsure", unsure, "err", err)
 		if !s.rescue(ctx, request, e) {
-			s.refuse(ctx, request, e)
+			s.refuse(ctx, request, e, unsure)
 		}
 		return
 	}
@@ -191,43 +192,58 @@ func (s *socket) accept(ctx context.Context, request socketmode.Request) {
 	wake(s.bot.arrived)
 }
 
-// store tries a second time within its second: the first reply may only have been lost, and then
-// "Nothing was done" would be untrue.
-func (s *socket) store(ctx context.Context, e Envelope) error {
+// store tries a second time within its second: the first reply may only have been lost. With an error, unsure says that
+// it may be stored all the same.
+func (s *socket) store(ctx context.Context, e Envelope) (unsure bool, err error) {
 	body, err := json.Marshal(e)
 	if err != nil {
-		return fmt.Errorf("encode envelope: %w", err)
+		return false, fmt.Errorf("encode envelope: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, acceptTime)
 	defer cancel()
 	first, stop := context.WithTimeout(ctx, acceptTime/2)
 	defer stop()
-	if _, err = s.bot.cfg.Inbox.Accept(first, e.ID, body); err == nil {
-		return nil
+	_, lost := s.bot.cfg.Inbox.Accept(first, e.ID, body)
+	if lost == nil {
+		return false, nil
 	}
 	_, err = s.bot.cfg.Inbox.Accept(ctx, e.ID, body)
-	return err
+	return !unwritten(lost) || !unwritten(err), err
 }
 
-const notStored = "Nothing was done: Slipway cannot reach its store (Redis) now. Try again in a minute. " +
-	"Rollouts that run stop before their next step. Rolling back works: by the cards' buttons, `/deploy rollback TARGET` and `slipway ctl rollback`."
+func unwritten(err error) bool {
+	failure, ok := errors.AsType[*state.Error](err)
+	return ok && failure.Unwritten
+}
 
-const notStoredForm = "Nothing was started: Slipway cannot reach its store (Redis) now. Try again in a minute."
+const (
+	notStored     = "Nothing was done: Slipway cannot reach its store (Redis) now. Try again in a minute. " + withoutStore
+	notStoredForm = "Nothing was started: Slipway cannot reach its store (Redis) now. Try again in a minute."
+	// Redis does not answer, or its answer was lost: what was asked for may be in the inbox.
+	mayBeStored = "Slipway's store (Redis) does not answer now, so it is not known yet whether this will be done. If it is, you are told once Redis is back. " +
+		"If you hear nothing in the minute after, try again. " + withoutStore
+	mayBeStoredForm = "Slipway's store (Redis) does not answer now, so it is not known yet whether this starts. `/deploy status` says so once Redis is back."
+	withoutStore    = "Rollouts that run stop before their next step. Rolling back works: by the cards' buttons, `/deploy rollback TARGET` and `slipway ctl rollback`."
+)
 
-// refuse says that nothing was done: for a command in the ack itself, for a form in its field, else in
-// a message of its own or on the Home, because the ack of a click or an event shows nothing.
-func (s *socket) refuse(ctx context.Context, request socketmode.Request, e Envelope) {
+// refuse says that nothing was done, or that nobody knows: for a command in the ack itself, for a form in its
+// field, else in a message of its own or on the Home, because the ack of a click or an event shows nothing.
+func (s *socket) refuse(ctx context.Context, request socketmode.Request, e Envelope, unsure bool) {
+	text, inForm := notStored, notStoredForm
+	if unsure {
+		text, inForm = mayBeStored, mayBeStoredForm
+	}
 	switch {
 	case e.Kind == KindCommand:
-		s.ack(ctx, request.EnvelopeID, map[string]string{"response_type": slack.ResponseTypeEphemeral, "text": string(escape(notStored))})
+		s.ack(ctx, request.EnvelopeID, map[string]string{"response_type": slack.ResponseTypeEphemeral, "text": string(escape(text))})
 	case e.Kind == KindForm:
-		s.ack(ctx, request.EnvelopeID, slack.NewErrorsViewSubmissionResponse(map[string]string{commands.FieldTarget: notStoredForm}))
+		s.ack(ctx, request.EnvelopeID, slack.NewErrorsViewSubmissionResponse(map[string]string{commands.FieldTarget: inForm}))
 	case e.Home:
 		s.ack(ctx, request.EnvelopeID, nil)
-		s.bot.speaker.home(ctx, e, commands.Home{Trouble: notStored}, "")
+		s.bot.speaker.home(ctx, e, commands.Home{Trouble: notStored}, "") // where nothing is done that lasts
 	default:
 		s.ack(ctx, request.EnvelopeID, nil)
-		s.bot.speaker.answer(ctx, e, commands.Reply{Text: notStored})
+		s.bot.speaker.answer(ctx, e, commands.Reply{Text: text})
 	}
 }
 

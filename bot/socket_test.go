@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"slipway/commands"
 	"slipway/rollout"
 	"slipway/sandbox/fakeslack"
+	"slipway/state"
 )
 
 func deployCommand() fakeslack.CommandRequest {
@@ -102,13 +104,18 @@ type downInbox struct {
 func (i downInbox) Accept(ctx context.Context, _ string, _ []byte) (bool, error) {
 	if i.slow {
 		<-ctx.Done()
-		return false, ctx.Err()
+		return false, &state.Error{Op: "accept", Reason: "Redis did not answer in time", Err: ctx.Err()}
 	}
-	return false, errors.New("connection refused")
+	return false, &state.Error{Op: "accept", Reason: "Redis cannot be reached", Err: syscall.ECONNREFUSED, Unwritten: true}
 }
 
-func TestWithoutRedisTheAckSaysThatNothingWasDone(t *testing.T) {
+// Without Redis the ack says that nothing was done, if that is certain.
+func TestAckWithoutRedis(t *testing.T) {
 	for _, slow := range []bool{false, true} {
+		says := "Nothing was done:"
+		if slow {
+			says = "Slipway's store (Redis) does not answer now, so it is not known yet whether this will be done."
+		}
 		inWorld(t, func(t *testing.T, w *world) {
 			w.cfg.Inbox = downInbox{w.store, slow}
 			w.run(w.bot())
@@ -120,7 +127,7 @@ func TestWithoutRedisTheAckSaysThatNothingWasDone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !strings.Contains(string(ack.Payload), `"response_type":"ephemeral"`) || !strings.Contains(string(ack.Payload), "Nothing was done:") || ack.Elapsed > 2*time.Second {
+			if !strings.Contains(string(ack.Payload), `"response_type":"ephemeral"`) || !strings.Contains(string(ack.Payload), says) || ack.Elapsed > 2*time.Second {
 				t.Errorf("ack after %v: %s", ack.Elapsed, ack.Payload)
 			}
 			top, _ := w.channel()
@@ -129,7 +136,7 @@ func TestWithoutRedisTheAckSaysThatNothingWasDone(t *testing.T) {
 				t.Errorf("click: %+v, %v", ack, err)
 			}
 			pass(2 * time.Second)
-			if got := w.answers(); len(got) != 2 || !strings.HasPrefix(got[1], "Nothing was done:") {
+			if got := w.answers(); len(got) != 2 || !strings.HasPrefix(got[1], says) {
 				t.Errorf("answers %q", got)
 			}
 			if seen := w.served.requests(); len(seen) != 0 {

@@ -60,7 +60,7 @@ func embedded() server {
 			var gone atomic.Bool
 			dial := func(context.Context, string, string) (net.Conn, error) {
 				if gone.Load() {
-					return nil, syscall.ECONNREFUSED
+					return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 				}
 				c, err := m.Dial()
 				return &goneConn{c, &gone}, err

@@ -38,6 +38,8 @@ type Error struct {
 	Op     string // what was tried: "commit"
 	Reason string // what is wrong and what to do; safe, fit for the channel
 	Err    error  // for the log
+
+	Unwritten bool // nothing was written, for certain
 }
 
 func (e *Error) Error() string { return e.Op + ": " + e.Reason + ": " + e.Err.Error() }
@@ -53,6 +55,16 @@ func failed(op string, err error) error {
 		return nil
 	}
 	return &Error{Op: op, Reason: reason(err), Err: err}
+}
+
+// unwritten reports whether a script that failed has certainly written nothing: Redis refused it, or was never
+// reached. A client of a cluster tries again by itself, and tells only of its last try.
+func (s *Store) unwritten(err error) bool {
+	if _, cluster := s.c.(*redis.ClusterClient); cluster {
+		return false
+	}
+	way, ok := errors.AsType[*net.OpError](err)
+	return answered(err) || errors.Is(err, redis.ErrPoolTimeout) || ok && way.Op == "dial"
 }
 
 // reason names what is wrong with Redis and who can mend it. The codes are those of

@@ -65,8 +65,8 @@ func (b *bench) losing(t *testing.T) (*Store, func()) {
 // lost checks that a call whose reply was lost says so.
 func lost(t *testing.T, err error) {
 	t.Helper()
-	if e, ok := errors.AsType[*Error](err); !ok || e.Reason != unreachable {
-		t.Fatalf("the lost reply gave %v", err)
+	if e, ok := errors.AsType[*Error](err); !ok || e.Reason != unreachable || e.Unwritten {
+		t.Fatalf("the lost reply gave %+v", err)
 	}
 }
 
@@ -217,8 +217,37 @@ func TestSilentServer(t *testing.T) {
 		if took := time.Since(began); took > 1100*time.Millisecond {
 			t.Errorf("it gave up after %s, want 1s", took)
 		}
-		if e, ok := errors.AsType[*Error](err); !ok || e.Reason != silence {
-			t.Errorf("got %v", err)
+		if e, ok := errors.AsType[*Error](err); !ok || e.Reason != silence || e.Unwritten {
+			t.Errorf("got %+v", err)
+		}
+	})
+}
+
+// What Redis refused, or what never reached it, is known not to be written.
+func TestUnwritten(t *testing.T) {
+	embedded().run(t, func(t *testing.T, b *bench) {
+		says := b.says(t, "MISCONF Redis is configured to save RDB snapshots")
+		b.fault(down)
+		_, _ = b.Accept(t.Context(), "a", nil) // over the connection that was open
+		_, err := b.Accept(t.Context(), "a", nil)
+		if e, ok := errors.AsType[*Error](err); !ok || !e.Unwritten {
+			t.Errorf("nobody answered: %+v", err)
+		}
+		for text, certain := range map[error]bool{
+			says:                     true,
+			io.EOF:                   false,
+			context.DeadlineExceeded: false,
+			redis.ErrPoolTimeout:     true,
+			&net.OpError{Op: "read", Err: syscall.ECONNRESET}: false,
+		} {
+			if got := b.unwritten(text); got != certain {
+				t.Errorf("%v: %t, want %t", text, got, certain)
+			}
+		}
+		cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"redis.test:6379"}})
+		defer cluster.Close()
+		if New(cluster, Options{}).unwritten(err) {
+			t.Error("a cluster's client has tried before")
 		}
 	})
 }

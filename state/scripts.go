@@ -78,7 +78,7 @@ func (s *Store) run(ctx context.Context, op string, script *redis.Script, keys [
 	defer cancel()
 	parts, err := script.Run(ctx, s.c, keys, args...).StringSlice()
 	if err != nil {
-		return nil, failed(op, err)
+		return nil, &Error{Op: op, Reason: reason(err), Err: err, Unwritten: s.unwritten(err)}
 	}
 	return parts, nil
 }
