@@ -89,11 +89,14 @@ func (t *telling) tell(ctx context.Context) (again time.Duration, err error) {
 			return 0, err
 		}
 	}
+	if t.c.Thread.InDoubt(t.m) {
+		t.m.Shown = ""
+	}
 	again, err = t.edit(ctx)
 	if err != nil && mayHaveHappened(err) { // Slack is away: a reply would only wait as long
 		return 0, err
 	}
-	if err := errors.Join(err, t.news(ctx)); err != nil {
+	if err := errors.Join(err, t.news(ctx), t.tidy(ctx)); err != nil {
 		return 0, err
 	}
 	if t.done {
@@ -242,7 +245,7 @@ func (t *telling) adopt(ctx context.Context) error {
 		return err
 	}
 	for _, m := range all {
-		if m.Metadata.EventType != incidentType || m.Metadata.EventPayload["incident"] != t.c.Thread.ID || m.Metadata.EventPayload["keys"] != nil {
+		if keys, ours := t.told(m); !ours || len(keys) > 0 {
 			continue
 		}
 		t.m.Channel, t.m.TS, t.m.Shown = channel, m.Timestamp, "" // what it shows is unknown, so it is edited next

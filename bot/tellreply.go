@@ -71,20 +71,14 @@ func (t *telling) confirm(ctx context.Context) error {
 	if t.m.Reply == "" {
 		return nil
 	}
-	thread, err := threadOf(ctx, t.api, t.m.Channel, t.m.TS)
-	if err != nil && codeOf(err) != "thread_not_found" {
+	replies, err := t.replies(ctx, t.m.TS)
+	if err != nil {
 		return err
 	}
 	var told []string
-	for _, m := range thread {
-		if m.Metadata.EventType == incidentType && m.Metadata.EventPayload["incident"] == t.c.Thread.ID {
-			keys, _ := m.Metadata.EventPayload["keys"].([]any)
-			for _, key := range keys {
-				if key, ok := key.(string); ok {
-					told = append(told, key)
-				}
-			}
-		}
+	for _, m := range replies {
+		keys, _ := t.told(m)
+		told = append(told, keys...)
 	}
 	t.c.News = slices.DeleteFunc(slices.Clone(t.untold()), func(n incident.News) bool { return slices.Contains(told, n.Key) })
 	if slices.Contains(told, t.m.Reply) {

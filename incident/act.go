@@ -94,6 +94,11 @@ func (m *Monitor) change(ctx context.Context, p *project, edit func(*Book) error
 		wake(s.news)
 		return err
 	}
+	return m.changeStored(ctx, p, edit)
+}
+
+// changeStored changes a project's book as one who does not have the watch.
+func (m *Monitor) changeStored(ctx context.Context, p *project, edit func(*Book) error) error {
 	read, err := m.load(ctx, p)
 	if err != nil {
 		return err

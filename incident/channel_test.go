@@ -16,7 +16,9 @@ type channel struct {
 	posts []post
 	serve []string // the revisions with the traffic, as the newest message has them
 	down  bool
-	lost  func(p post) bool // the answer to a post is lost; nil: to none
+	// doubts is how often what was told was looked through for what is there twice.
+	doubts int
+	lost   func(p post) bool // the answer to a post is lost; nil: to none
 }
 
 type post struct {
@@ -75,7 +77,18 @@ func (ch *channel) tell(c incident.Case, m incident.Message, keep func(incident.
 			return 0, err
 		}
 	}
+	if c.Thread.InDoubt(m) {
+		ch.doubted()
+		m.Checked = c.Thread.Doubts
+		return 0, keep(m)
+	}
 	return 0, nil
+}
+
+func (ch *channel) doubted() {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.doubts++
 }
 
 func (ch *channel) note(c incident.Case) {

@@ -150,12 +150,14 @@ func (b Book) over(stored Book) Book {
 		}
 	}
 	for _, theirs := range stored.Threads {
-		at := slices.IndexFunc(merged.Threads, func(t Thread) bool { return t.ID == theirs.ID })
-		switch {
-		case at < 0:
+		ours := merged.Thread(theirs.ID)
+		if ours == nil {
 			merged.Threads = append(merged.Threads, theirs)
-		case merged.Threads[at].Message.TS == "":
-			merged.Threads[at].Message = theirs.Message
+			continue
+		}
+		ours.Doubts = theirs.Doubts
+		if ours.Message.TS == "" {
+			ours.Message = theirs.Message
 		}
 	}
 	return merged

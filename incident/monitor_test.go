@@ -86,6 +86,35 @@ func TestKilledInTheMiddle(t *testing.T) {
 	}
 }
 
+// Whoever loses the watch says of what it has told that it may be there twice, or be old; whoever has it by then looks
+// once. A replica that hands it over leaves no doubt.
+func TestDoubt(t *testing.T) {
+	t.Parallel()
+	for want, lose := range map[int]func(s *site, r *replica){
+		0: func(_ *site, r *replica) { r.stop() },
+		1: func(s *site, _ *replica) { s.redis.Del("{slipway}:watch:p") },
+	} {
+		onSite(t, []string{"backend"}, errorsOnly(), func(t *testing.T, s *site) {
+			s.fails(0.72, 2*time.Minute, time.Hour)
+			first := s.replica("a")
+			s.until(5 * time.Minute)
+			wantSaid(t, s, 1)
+			lose(s, first)
+			if held, err := s.store.Incidents().Hold(t.Context(), "p", "b", 3*time.Second); !held || err != nil {
+				t.Fatal(held, err)
+			}
+			s.until(5*time.Minute + 3*time.Second)
+			s.replica("b")
+			s.until(6 * time.Minute)
+			wantSaid(t, s, 1)
+			b := s.book()
+			if got := b.Threads[0]; got.Doubts != want || got.Message.Checked != want || s.channel.doubts != want {
+				t.Errorf("%d doubts, %d looked into in %d times; want %d", got.Doubts, got.Message.Checked, s.channel.doubts, want)
+			}
+		})
+	}
+}
+
 // A replica that ends hands the watch over at once.
 func TestHandover(t *testing.T) {
 	t.Parallel()

@@ -131,7 +131,8 @@ type Teller interface {
 	// Tell brings the message of c up to date, posting it first if there is none, and says c.News in its thread;
 	// the news of SayFiring is the message itself, if that is new. m is what is posted so far. Before a post, and
 	// after each change, keep stores what is posted by then; Tell goes on only if that succeeds, so that whoever
-	// is called next with what was kept can look in the channel before it posts again.
+	// is called next with what was kept can look in the channel before it posts again. If c.Thread is in doubt, what
+	// is there twice is taken away, and the message shown anew.
 	//
 	// again is when to call at the latest even if nothing is new: the message may not be edited yet, or lacks its
 	// graph; 0: the message shows c. With an error the news were not all told.

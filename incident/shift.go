@@ -36,6 +36,7 @@ type shift struct {
 	watched []*subject
 	blind   string // why nothing can be read, as a sentence; "": it can
 	source  projectSource
+	told    map[string]bool // the threads of which this shift tells
 }
 
 // subject is a service and what is known of it.
@@ -54,7 +55,7 @@ type subject struct {
 func (m *Monitor) begin(ctx context.Context, p *project, alone bool) (*shift, error) {
 	s := &shift{
 		m: m, project: p, log: m.Log.With("project", p.name), news: make(chan struct{}, 1),
-		desk: newDesk(m.Store, p.name, m.Owner, p.copied),
+		desk: newDesk(m.Store, p.name, m.Owner, p.copied), told: map[string]bool{},
 	}
 	s.alone.Store(alone)
 	s.desk.away.Store(alone)
@@ -128,21 +129,27 @@ func (s *shift) run(ctx context.Context) {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
 	var running sync.WaitGroup
-	running.Go(func() { defer stop(); s.holdOn(work) })
+	lost := false
+	running.Go(func() { defer stop(); lost = s.holdOn(work) })
 	for _, loop := range []func(context.Context){s.read, s.measure, s.look, s.verify, s.stand, s.tell, s.notify} {
 		running.Go(func() { loop(work) })
 	}
 	running.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), handover)
 	defer cancel()
+	if lost {
+		s.doubt(last)
+		return
+	}
 	if !s.alone.Load() {
 		s.save(last)
 	}
 	s.m.yield(last, s.project)
 }
 
-// holdOn prolongs the watch, and returns when another replica has it. While the store is away it goes on.
-func (s *shift) holdOn(ctx context.Context) {
+// holdOn prolongs the watch until ctx ends, or reports that another replica has it. While the store is away it
+// goes on.
+func (s *shift) holdOn(ctx context.Context) (lost bool) {
 	for ctx.Err() == nil {
 		held, err := s.m.hold(ctx, s.project)
 		switch {
@@ -150,14 +157,15 @@ func (s *shift) holdOn(ctx context.Context) {
 			s.goAlone(ctx, err)
 		case err == nil && !held:
 			s.log.WarnContext(ctx, "another replica watches for incidents now")
-			return
+			return true
 		case err == nil:
 			if fenced := s.catchUp(ctx); fenced {
-				return
+				return true
 			}
 		}
 		sleep(ctx, holdEvery)
 	}
+	return false
 }
 
 func (s *shift) goAlone(ctx context.Context, err error) {

@@ -15,6 +15,7 @@ import (
 
 	"slipway/incident"
 	"slipway/plan"
+	"slipway/sandbox/memnet"
 	"slipway/state"
 )
 
@@ -69,29 +70,13 @@ func (s *site) dialRedis(context.Context, string, string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, near := net.Pipe()
-	answers := make(chan []byte, 1024)
-	s.wires.Go(func() {
-		_, _ = io.Copy(far, near)
-		_ = far.Close()
-	})
-	s.wires.Go(func() {
-		defer close(answers)
-		for {
-			chunk := make([]byte, 4<<10)
-			n, err := far.Read(chunk)
-			if err != nil {
-				return
-			}
-			answers <- chunk[:n]
-		}
-	})
-	s.wires.Go(func() {
-		for chunk := range answers {
-			_, _ = near.Write(chunk) // fails once the client has gone
-		}
-		_ = near.Close()
-	})
+	client, near := memnet.Pipe(1 << 20)
+	pass := func(to, from net.Conn) {
+		_, _ = io.Copy(to, from)
+		_, _ = to.Close(), from.Close()
+	}
+	s.wires.Go(func() { pass(far, near) })
+	s.wires.Go(func() { pass(near, far) })
 	return client, nil
 }
 

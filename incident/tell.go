@@ -86,7 +86,7 @@ func (s *shift) tell(ctx context.Context) {
 			c := s.m.caseOf(b, t)
 			c.News, c.Alone = news(c.Incidents, s.escalate, now), s.alone.Load()
 			what := shows(c, s.standings(c))
-			if all.due(t.ID, what, len(c.News) > 0, now) {
+			if all.due(t.ID, what, len(c.News) > 0 || t.InDoubt(t.Message), now) {
 				all.work.Go(func() {
 					again, err := s.tellOne(ctx, c)
 					all.ended(t.ID, what, again, err, time.Now())
@@ -132,8 +132,9 @@ func (s *shift) tellOne(ctx context.Context, c Case) (again time.Duration, err e
 	ctx, cancel := context.WithTimeout(ctx, tellTime)
 	defer cancel()
 	s.learn(ctx, &c)
+	s.noteTold(c.Thread.ID)
 	m := c.Thread.Message
-	if c.Alone { // another replica may have told of it: it is looked for first
+	if c.Alone || c.Thread.InDoubt(m) { // another replica may have told of it: it is looked for first
 		m.Posting = m.TS == ""
 		if len(c.News) > 0 && m.Reply == "" {
 			m.Reply = c.News[0].Key
@@ -157,6 +158,32 @@ func (s *shift) tellOne(ctx context.Context, c Case) (again time.Duration, err e
 		b.Told(c.Incidents, c.News, c.Now)
 		return nil
 	})
+}
+
+// noteTold remembers that this shift tells of a thread.
+func (s *shift) noteTold(thread string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told[thread] = true
+}
+
+// doubt says of what this shift has told that it may be there twice, or show something old: a post has no
+// precondition in Slack, and another replica had the watch already. Whoever has it looks.
+func (s *shift) doubt(ctx context.Context) {
+	if len(s.told) == 0 {
+		return
+	}
+	err := s.m.changeStored(ctx, s.project, func(b *Book) error {
+		for id := range s.told {
+			if t := b.Thread(id); t != nil {
+				t.Doubts++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.log.ErrorContext(ctx, "what people were told of incidents may be there twice, or be old until it changes", "err", err)
+	}
 }
 
 // learn adds to a case what its services say beside their incidents.

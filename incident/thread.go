@@ -20,7 +20,11 @@ type Thread struct {
 	Status  Status            `json:"status,omitempty"` // what all of its incidents amount to, as Date found it
 	Since   time.Time         `json:"since,omitzero"`   // since when
 	Sent    map[string]Status `json:"sent,omitempty"`   // what was told to whom beside the channel, by their name
+	Doubts  int               `json:"doubts,omitempty"` // how often a replica has said that it may have told of it without the watch
 }
+
+// InDoubt reports whether a message may be there twice, or show something old.
+func (t Thread) InDoubt(m Message) bool { return m.Checked < t.Doubts }
 
 // Message is what is posted of a Thread.
 type Message struct {
@@ -32,6 +36,7 @@ type Message struct {
 	Reply   string    `json:"reply,omitempty"`   // the Key of the news whose post was begun and not confirmed
 	Told    string    `json:"told,omitempty"`    // the Key of the news that was told last
 	Link    string    `json:"link,omitempty"`    // for others than Slack
+	Checked int       `json:"checked,omitempty"` // how many of the thread's doubts were looked into
 
 	Graph   string    `json:"graph,omitempty"`   // Slack's ID of the picture; "": none
 	GraphAt time.Time `json:"graph_at,omitzero"` // until when it shows
