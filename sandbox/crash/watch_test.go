@@ -25,30 +25,40 @@ const serving = "netra-backend-staging-00042-def"
 // another one is started then. People and pagers are told what they are told when nobody is killed, and each request
 // is counted once.
 func TestCrashOnWatch(t *testing.T) {
-	atEveryPoint(t, func(t *testing.T, p crash.Plan) run { return watched(t, p, func(*world) {}) }, "redis save_book")
+	atEveryPoint(t, func(t *testing.T, p crash.Plan) run { return watched(t, p, nobody) }, "redis save_book")
 }
 
 // The control: a replica that cannot find the message of an incident posts it again, and the account shows it.
 func TestCrashOnWatchIsSeenWithoutFinding(t *testing.T) {
-	calm := watched(t, crash.Plan{}, func(*world) {})
+	calm := watched(t, crash.Plan{}, nobody)
 	blind := watched(t, crash.Plan{Call: "slack chat.postMessage", Nth: 1, How: crash.After}, (*world).disguise)
 	if !blind.broke || blind.account == calm.account {
 		t.Errorf("a second message is not seen in the account:\n%s\n%s", blind.account, blind.story)
 	}
 }
 
+// nobody does anything between a crash and the next replica.
+func nobody(*world) {}
+
 // watched plays an incident. Between a crash and the next replica something may be done.
 func watched(t *testing.T, p crash.Plan, between func(*world)) (r run) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		scenario := scenarioOf(t, "incident")
-		scenario.RPS, scenario.Old.ErrorRate, scenario.New.ErrorRate, scenario.New.ErrorsAfter = 2, 0, 0, 0 // it fails when the test says so
-		scenario.Plan = strings.Replace(scenario.Plan, "error_rate: 20%", "error_rate: 40%", 1)             // so that its end is seen soon
-		w := open(t, scenario, 1)
+		w := outage(t)
 		r.calls, r.broke = w.relay(p, func() { between(w) }, w.sitThrough)
 		r.account, r.story = w.told(), w.story()
 	})
 	return r
+}
+
+// outage is a world with little traffic and a high limit, so that an incident ends soon. It begins when the test says
+// so.
+func outage(t *testing.T) *world {
+	t.Helper()
+	scenario := scenarioOf(t, "incident")
+	scenario.RPS, scenario.Old.ErrorRate, scenario.New.ErrorRate, scenario.New.ErrorsAfter = 2, 0, 0, 0
+	scenario.Plan = strings.Replace(scenario.Plan, "error_rate: 20%", "error_rate: 40%", 1)
+	return open(t, scenario, 1)
 }
 
 // sitThrough is what people do about an incident.
@@ -91,6 +101,17 @@ func (w *world) disguise() {
 	}
 }
 
+// distinct leaves out what was there already: pagers and webhooks know an incident by its key.
+func distinct(list []string) []string {
+	var first []string
+	for _, s := range list {
+		if !slices.Contains(first, s) {
+			first = append(first, s)
+		}
+	}
+	return first
+}
+
 // told is what people and pagers were told, without times and counts; whether all failed requests were counted is
 // there. An answer to a click may come twice.
 func (w *world) told() string {
@@ -99,20 +120,24 @@ func (w *world) told() string {
 		switch text := w.counted(m.Text); {
 		case m.User != "U0SLIPWAY" || m.Deleted:
 		case m.EphemeralTo != "":
-			answers = append(answers, "! "+strings.ReplaceAll(text, "You have it already:", "You have it:"))
+			if !strings.Contains(text, "it is not known yet whether this will be done") { // it was, and that is said as well
+				answers = append(answers, "! "+strings.ReplaceAll(text, "You have it already:", "You have it:"))
+			}
 		case m.ThreadTS != "":
 			lines = append(lines, "> "+text)
 		default:
 			lines = append(lines, text)
 		}
 	}
-	for _, a := range w.Pager.Alerts() { // which takes what it was told already for the same
-		lines = append(lines, fmt.Sprintf("pager: %s after %v", a.Status, slices.Compact(w.Pager.Actions(a.Key))))
+	for _, a := range w.Pager.Alerts() {
+		lines = append(lines, fmt.Sprintf("pager: %s after %v", a.Status, distinct(w.Pager.Actions(a.Key))))
 	}
+	var events []string
 	for _, e := range w.Pager.Events() {
-		lines = append(lines, "webhook: "+e.Type)
+		events = append(events, "webhook: "+e.Type)
 	}
-	return strings.Join(append(lines, slices.Compact(answers)...), "\n")
+	lines = append(lines, distinct(events)...)
+	return strings.Join(append(lines, distinct(answers)...), "\n")
 }
 
 // counted puts a mark in place of the count of failed requests, if it is the cloud's, and then in place of all others.
@@ -122,4 +147,37 @@ func (w *world) counted(text string) string {
 		failed += r.Errors
 	}
 	return plain(strings.ReplaceAll(text, rollout.Count(failed)+" of "+rollout.Count(failed)+" requests", "all requests"))
+}
+
+// The replica on watch falls asleep in a call, with the watch, and wakes up when another one has it: whatever it was about
+// to say arrives then. It says that it may have, and soon everything is as if it had not slept.
+func TestZombieOnWatch(t *testing.T) {
+	calm := watched(t, crash.Plan{}, nobody)
+	points, note := sample(sleeps(calm.calls))
+	t.Logf("asleep in %d calls%s", len(points), note)
+	for _, p := range points {
+		t.Run(fmt.Sprintf("%s %d", p.Call, p.Nth), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := outage(t)
+				w.nap(p, w.sitThrough)
+				if got := w.told(); got != calm.account {
+					t.Errorf("after the sleep:\n%s\n%s", different(calm.account, got), w.story())
+				}
+			})
+		})
+	}
+}
+
+// The control: where nothing can be deleted, the second message stays, and the account shows it.
+func TestZombieOnWatchIsSeenWithoutDeleting(t *testing.T) {
+	calm := watched(t, crash.Plan{}, nobody)
+	synctest.Test(t, func(t *testing.T) {
+		w := outage(t)
+		w.Slack.Fault(fakeslack.Fault{Method: "chat.delete", Kind: fakeslack.FaultError, Code: "cant_delete_message", Count: 1 << 20})
+		w.nap(crash.Plan{Call: "slack chat.postMessage", Nth: 1, How: crash.Asleep}, w.sitThrough)
+		if got := w.told(); got == calm.account {
+			t.Errorf("a second message is not seen in the account:\n%s\n%s", got, w.story())
+		}
+	})
 }

@@ -3,6 +3,7 @@ package crash_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,26 +41,38 @@ func TestZombie(t *testing.T) {
 
 func (s scene) slept(t *testing.T, p crash.Plan, want string) {
 	w := newWorld(t, s.scenario, lifelike)
-	first := w.start("a", p)
-	awake := make(chan struct{})
-	go func() {
-		defer close(awake)
-		<-first.Broken()
-		w.start("b", crash.Plan{})
-		time.Sleep(nap)
-		first.Wake()
-	}()
-	w.rollOut(s.end)
-	<-awake
-	time.Sleep(correction)
+	w.nap(p, func() { w.rollOut(s.end) })
 	if got := w.account(); got != want {
-		t.Errorf("after the sleep:\n%s\n%s\n%s", different(want, got), w.out.String(), w.log.String())
+		t.Errorf("after the sleep:\n%s\n%s", different(want, got), w.story())
 	}
 	w.wantDoubledSaid()
 	w.settle()
 	if left := w.left(); left != "" {
 		t.Errorf("left in Redis: %s", left)
 	}
+}
+
+// nap runs a replica while something happens. It falls asleep as planned; another one is started then, and after the
+// nap the first wakes up.
+func (w *world) nap(p crash.Plan, happens func()) {
+	w.t.Helper()
+	first := w.start("a", p)
+	over := make(chan struct{})
+	var next sync.WaitGroup
+	next.Go(func() {
+		select {
+		case <-first.Broken():
+			w.start("b", crash.Plan{})
+			time.Sleep(nap)
+			first.Wake()
+		case <-over: // the last calls of a run may not be made in another
+			w.t.Log("never reached")
+		}
+	})
+	happens()
+	close(over)
+	next.Wait()
+	time.Sleep(correction)
 }
 
 // sleeps are the calls to fall asleep in: each that changes the cloud or the channel, and one in five of
@@ -80,18 +93,7 @@ func TestZombieIsSeenWithoutPreconditions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "ssot", lifelike)
 		w.Cloud.IgnorePreconditions()
-		first := w.start("a", crash.Plan{Call: "cloud UpdateService", Nth: 2, How: crash.Asleep})
-		awake := make(chan struct{})
-		go func() {
-			defer close(awake)
-			<-first.Broken()
-			w.start("b", crash.Plan{})
-			time.Sleep(nap)
-			first.Wake()
-		}()
-		w.rollOut("Deployed")
-		<-awake
-		time.Sleep(correction)
+		w.nap(crash.Plan{Call: "cloud UpdateService", Nth: 2, How: crash.Asleep}, func() { w.rollOut("Deployed") })
 		w.settle()
 		const once = 4 // a new revision, two shifts, and following LATEST again
 		if n := len(w.updates()); n <= once {
