@@ -219,12 +219,7 @@ func (a *alert) groups() []incident.Group {
 }
 
 // line is the headline where its times may not be shown in the reader's own zone: on a lock screen.
-func (a *alert) line() string {
-	h := a.headline
-	rest := " UTC" + h.Rest
-	h.Rest = ""
-	return h.At(a.Now.UTC()) + rest
-}
+func (a *alert) line() string { return a.headline.At(a.Now.UTC()) }
 
 // headlineIn is a headline with its times in the reader's zone.
 func headlineIn(h incident.Headline, now time.Time) mrkdwn {

@@ -45,7 +45,7 @@ func alertGraph(a *alert) (g chart.Graph, alt string, ok bool) {
 	if slow {
 		what = "slow requests"
 	}
-	g.Title = plain(a.headline.At(a.Now.UTC()), mostTitle) // the subtitle says UTC
+	g.Title = plain(strings.Replace(a.line(), " UTC", "", 1), mostTitle) // the subtitle says it
 	by := "minute"
 	if slice > time.Minute {
 		by = rollout.Period(slice)

@@ -24,7 +24,7 @@ func (h Headline) At(now time.Time) string {
 	if h.Until.IsZero() {
 		return h.Fault + " since " + clock(h.Since, now) + h.Rest
 	}
-	return h.Fault + " " + clock(h.Since, now) + "–" + clock(h.Until, now) + h.Rest
+	return h.Fault + " " + bareClock(h.Since, now) + "–" + clock(h.Until, now) + h.Rest
 }
 
 // HeadlineOf is one for all incidents of a thread, of which there is at least one. Those that are resolved are left out while others are not.

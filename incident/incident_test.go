@@ -165,20 +165,20 @@ func TestHeadline(t *testing.T) {
 		now    time.Time
 		want   string
 	}{
-		{func(*Incident) {}, noon(), "backend on staging: 72% errors since 12:02 (limit 5%)"},
-		{func(*Incident) {}, noon().In(time.FixedZone("", 7200)), "backend on staging: 72% errors since 14:02 (limit 5%)"},
-		{func(*Incident) {}, noon().Add(24 * time.Hour), "backend on staging: 72% errors since 28 Nov 12:02 (limit 5%)"},
-		{func(i *Incident) { i.State = Resolved }, noon(), "Resolved: backend on staging: 72% errors 12:02–12:05 (limit 5%)"},
-		{func(i *Incident) { i.State, i.Key.Target = Flapping, bare }, noon(), "Flapping: backend: 72% errors since 12:02 (limit 5%)"},
-		{func(i *Incident) { i.Key.Kind, i.Evidence.Errors, i.Limit = SlowLeak, 4, 0.03 }, noon(), "backend on staging: 4% errors, a slow leak, since 12:02 (limit 3%)"},
-		{func(i *Incident) { i.Key.Kind, i.Evidence.Errors, i.Evidence.Requests = Latency, 123, 1000 }, noon(), "backend on staging: 12% slow requests since 12:02 (limit 5%)"},
-		{func(i *Incident) { i.Key.Kind, i.Match, i.Revision, i.Limit = LogMatches, "KeyError", "r2", 0 }, noon(), `backend on staging: "KeyError" 72 times in r2 since 12:02`},
-		{func(i *Incident) { i.Key.Kind, i.Evidence.Errors, i.Revision, i.Limit = CrashOnStart, 1, "r2", 0 }, noon(), "backend on staging: r2 crashed once since 12:02"},
-		{func(i *Incident) { i.Key.Kind, i.Limit = NoReadyRevision, 0 }, noon(), "backend on staging: no revision can serve since 12:02"},
-		{func(i *Incident) { i.Key.Kind, i.Revision, i.Limit = Pinned, "r2", 0 }, noon(), "backend on staging: pinned to r2 since 12:02"},
-		{func(i *Incident) { i.Key.Kind, i.Revision, i.Limit, i.Evidence.Since = Pinned, "r2", 0, time.Time{} }, noon(), "backend on staging: pinned to r2 since 12:00"},
-		{func(i *Incident) { i.Evidence.Errors, i.Evidence.Requests = 4, 10_000 }, noon(), "backend on staging: 0.04% errors since 12:02 (limit 5%)"},
-		{func(i *Incident) { i.Evidence.Errors, i.Evidence.Requests = 543, 10_000 }, noon(), "backend on staging: 5.4% errors since 12:02 (limit 5%)"},
+		{func(*Incident) {}, noon(), "backend on staging: 72% errors since 12:02 UTC (limit 5%)"},
+		{func(*Incident) {}, noon().In(time.FixedZone("", 7200)), "backend on staging: 72% errors since 14:02 +0200 (limit 5%)"},
+		{func(*Incident) {}, noon().Add(24 * time.Hour), "backend on staging: 72% errors since 28 Nov 12:02 UTC (limit 5%)"},
+		{func(i *Incident) { i.State = Resolved }, noon(), "Resolved: backend on staging: 72% errors 12:02–12:05 UTC (limit 5%)"},
+		{func(i *Incident) { i.State, i.Key.Target = Flapping, bare }, noon(), "Flapping: backend: 72% errors since 12:02 UTC (limit 5%)"},
+		{func(i *Incident) { i.Key.Kind, i.Evidence.Errors, i.Limit = SlowLeak, 4, 0.03 }, noon(), "backend on staging: 4% errors, a slow leak, since 12:02 UTC (limit 3%)"},
+		{func(i *Incident) { i.Key.Kind, i.Evidence.Errors, i.Evidence.Requests = Latency, 123, 1000 }, noon(), "backend on staging: 12% slow requests since 12:02 UTC (limit 5%)"},
+		{func(i *Incident) { i.Key.Kind, i.Match, i.Revision, i.Limit = LogMatches, "KeyError", "r2", 0 }, noon(), `backend on staging: "KeyError" 72 times in r2 since 12:02 UTC`},
+		{func(i *Incident) { i.Key.Kind, i.Evidence.Errors, i.Revision, i.Limit = CrashOnStart, 1, "r2", 0 }, noon(), "backend on staging: r2 crashed once since 12:02 UTC"},
+		{func(i *Incident) { i.Key.Kind, i.Limit = NoReadyRevision, 0 }, noon(), "backend on staging: no revision can serve since 12:02 UTC"},
+		{func(i *Incident) { i.Key.Kind, i.Revision, i.Limit = Pinned, "r2", 0 }, noon(), "backend on staging: pinned to r2 since 12:02 UTC"},
+		{func(i *Incident) { i.Key.Kind, i.Revision, i.Limit, i.Evidence.Since = Pinned, "r2", 0, time.Time{} }, noon(), "backend on staging: pinned to r2 since 12:00 UTC"},
+		{func(i *Incident) { i.Evidence.Errors, i.Evidence.Requests = 4, 10_000 }, noon(), "backend on staging: 0.04% errors since 12:02 UTC (limit 5%)"},
+		{func(i *Incident) { i.Evidence.Errors, i.Evidence.Requests = 543, 10_000 }, noon(), "backend on staging: 5.4% errors since 12:02 UTC (limit 5%)"},
 	}
 	for _, tt := range tests {
 		changed := i

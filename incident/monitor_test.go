@@ -388,13 +388,13 @@ func TestStandings(t *testing.T) {
 		s.until(5 * time.Minute)
 		s.cloud.set(incident.Standing{Serving: "backend-00041", Pinned: "backend-00041", PinnedBy: "ann@example.com", PinnedAt: time.Now().UTC()})
 		s.until(10 * time.Minute)
-		if all := s.channel.messages(); len(all) != 1 || all[0].head != "backend on staging: no revision can serve since 00:02" {
+		if all := s.channel.messages(); len(all) != 1 || all[0].head != "backend on staging: no revision can serve since 00:02 UTC" {
 			t.Fatalf("%+v", all)
 		}
 		s.until(24 * time.Minute)
 		wantSaid(t, s, 1, incident.SayResolved)
 		s.until(28 * time.Minute)
-		if all := s.channel.messages(); len(all) != 2 || all[1].head != "backend on staging: pinned to backend-00041 since 00:05" {
+		if all := s.channel.messages(); len(all) != 2 || all[1].head != "backend on staging: pinned to backend-00041 since 00:05 UTC" {
 			t.Fatalf("%+v", all)
 		}
 		s.cloud.set(incident.Standing{Serving: "backend-00042"})

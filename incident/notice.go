@@ -185,7 +185,7 @@ func details(told []Incident, now time.Time) []string {
 	return lines
 }
 
-// line is the group in one: "ModuleNotFoundError: No module named 'auth' — 1204 times since 14:02, new in
+// line is the group in one: "ModuleNotFoundError: No module named 'auth' — 1204 times since 14:02 UTC, new in
 // netra-backend-staging-00042".
 func (g Group) line(now time.Time) string {
 	text := fmt.Sprintf("%s — %s since %s", g.Title, times(g.Count), clock(g.First, now))

@@ -200,11 +200,11 @@ func TestNoticeSaysWhatFails(t *testing.T) {
 	s.book.Threads[0].Message.Link = "https://team.slack.com/archives/C1/p1"
 	n := s.notice(0, nil)
 	want := Notice{
-		ID: n.ID, Key: s.book.Threads[0].ID, Status: Triggered, At: noon(), Summary: "backend on staging: 72% errors since 12:00 (limit 5%)",
+		ID: n.ID, Key: s.book.Threads[0].ID, Status: Triggered, At: noon(), Summary: "backend on staging: 72% errors since 12:00 UTC (limit 5%)",
 		Source: "staging/backend", Class: "error_rate", Group: "staging", Revision: "backend-00042", Link: "https://team.slack.com/archives/C1/p1",
 		Details: []string{
-			"ModuleNotFoundError: No module named 'auth_service' — 1204 times since 12:00, new in backend-00042",
-			"login of <email> failed — once since 12:00",
+			"ModuleNotFoundError: No module named 'auth_service' — 1204 times since 12:00 UTC, new in backend-00042",
+			"login of <email> failed — once since 12:00 UTC",
 			n.Details[2],
 		},
 	}
@@ -223,12 +223,12 @@ func TestNoticeOfSeveral(t *testing.T) {
 		summary  string
 		source   string
 	}{
-		{[]string{"backend"}, 1, "Resolved: backend on staging: 72% errors 12:00–12:05 (limit 5%)", "staging/backend"},
-		{[]string{"backend", "auth"}, 0, "2 services on staging fail since 12:00: backend 72%, auth 72% errors", "staging"},
-		{[]string{"backend", "auth"}, 1, "auth on staging: 72% errors since 12:00 (limit 5%)", "staging/auth"},
-		{[]string{"backend", "auth"}, 2, "Resolved: 2 services on staging failed 12:00–12:05: backend 72%, auth 72% errors", "staging"},
-		{[]string{"backend", "backend"}, 0, "backend on staging: 72% errors since 12:00 (limit 5%); also: 72% errors", "staging/backend"},
-		{[]string{"a", "b", "c", "d", "e", "f", "g"}, 0, "7 services on staging fail since 12:00: a 72%, b 72%, c 72%, d 72%, e 72% errors and 2 more", "staging"},
+		{[]string{"backend"}, 1, "Resolved: backend on staging: 72% errors 12:00–12:05 UTC (limit 5%)", "staging/backend"},
+		{[]string{"backend", "auth"}, 0, "2 services on staging fail since 12:00 UTC: backend 72%, auth 72% errors", "staging"},
+		{[]string{"backend", "auth"}, 1, "auth on staging: 72% errors since 12:00 UTC (limit 5%)", "staging/auth"},
+		{[]string{"backend", "auth"}, 2, "Resolved: 2 services on staging failed 12:00–12:05 UTC: backend 72%, auth 72% errors", "staging"},
+		{[]string{"backend", "backend"}, 0, "backend on staging: 72% errors since 12:00 UTC (limit 5%); also: 72% errors", "staging/backend"},
+		{[]string{"a", "b", "c", "d", "e", "f", "g"}, 0, "7 services on staging fail since 12:00 UTC: a 72%, b 72%, c 72%, d 72%, e 72% errors and 2 more", "staging"},
 	}
 	for _, tt := range tests {
 		s := newTale(t, tt.services...)
@@ -248,7 +248,7 @@ func TestNoticeOfSeveral(t *testing.T) {
 func TestNoticeOfSeveralEnvironments(t *testing.T) {
 	s := newTale(t, "backend", "auth")
 	s.book.Incidents[1].Key.Target.Environment = "production"
-	if got, want := s.notice(0, nil).Summary, "2 services fail since 12:00: backend on staging 72%, auth on production 72% errors"; got != want {
+	if got, want := s.notice(0, nil).Summary, "2 services fail since 12:00 UTC: backend on staging 72%, auth on production 72% errors"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

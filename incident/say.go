@@ -99,7 +99,7 @@ func (i Incident) Say(what Saying, now time.Time) Incident {
 }
 
 // Headline is the first line, fit for a lock screen, with times in now's zone: "backend
-// on staging: 72% errors since 14:02 (limit 5%)".
+// on staging: 72% errors since 14:02 UTC (limit 5%)".
 func (i Incident) Headline(now time.Time) string { return i.headline().At(now) }
 
 // what is the fault in a few words.
@@ -154,8 +154,11 @@ func rounded(share float64) string {
 	return plan.Percent(float64(int64(share*unit+0.5)) / unit).String()
 }
 
-// clock is a time of day, with the day where it is another than now's.
-func clock(t, now time.Time) string {
+// clock is a time of day in now's zone, which it names, with the day where it is another than now's.
+func clock(t, now time.Time) string { return bareClock(t, now) + now.Format(" MST") }
+
+// bareClock is for where the zone is named by what follows.
+func bareClock(t, now time.Time) string {
 	t = t.In(now.Location())
 	if t.Format(time.DateOnly) != now.Format(time.DateOnly) {
 		return t.Format("2 Jan 15:04")

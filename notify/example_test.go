@@ -34,9 +34,9 @@ func example() (*notify.Notifier, incident.Notice) {
 	at := time.Date(2026, 11, 28, 14, 2, 40, 0, time.UTC)
 	return notify.New(notify.Config{HTTP: &http.Client{Transport: show{}}}), incident.Notice{
 		ID: "q3v9k1/triggered/1795874560", Key: "q3v9k1", Status: incident.Triggered, At: at,
-		Summary: "backend on staging: 72% errors since 14:02 (limit 5%)", Source: "staging/backend",
+		Summary: "backend on staging: 72% errors since 14:02 UTC (limit 5%)", Source: "staging/backend",
 		Class: "error_rate", Group: "staging", Revision: "netra-backend-staging-00042",
-		Details: []string{"ModuleNotFoundError: No module named 'auth_service' — 1204 times since 14:02, new in netra-backend-staging-00042"},
+		Details: []string{"ModuleNotFoundError: No module named 'auth_service' — 1204 times since 14:02 UTC, new in netra-backend-staging-00042"},
 		Link:    "https://example.slack.com/archives/C042/p1795874562000100",
 	}
 }
@@ -59,13 +59,13 @@ func ExampleNotifier_webhook() {
 	//   "data": {
 	//     "key": "q3v9k1",
 	//     "status": "triggered",
-	//     "summary": "backend on staging: 72% errors since 14:02 (limit 5%)",
+	//     "summary": "backend on staging: 72% errors since 14:02 UTC (limit 5%)",
 	//     "class": "error_rate",
 	//     "environment": "staging",
 	//     "service": "backend",
 	//     "revision": "netra-backend-staging-00042",
 	//     "details": [
-	//       "ModuleNotFoundError: No module named 'auth_service' — 1204 times since 14:02, new in netra-backend-staging-00042"
+	//       "ModuleNotFoundError: No module named 'auth_service' — 1204 times since 14:02 UTC, new in netra-backend-staging-00042"
 	//     ],
 	//     "link": "https://example.slack.com/archives/C042/p1795874562000100"
 	//   }
@@ -85,7 +85,7 @@ func ExampleNotifier_pagerDuty() {
 	//   "event_action": "trigger",
 	//   "dedup_key": "slipway-q3v9k1",
 	//   "payload": {
-	//     "summary": "backend on staging: 72% errors since 14:02 (limit 5%)",
+	//     "summary": "backend on staging: 72% errors since 14:02 UTC (limit 5%)",
 	//     "source": "staging/backend",
 	//     "severity": "critical",
 	//     "timestamp": "2026-11-28T14:02:40Z",
@@ -96,7 +96,7 @@ func ExampleNotifier_pagerDuty() {
 	//       "incident": "q3v9k1",
 	//       "revision": "netra-backend-staging-00042",
 	//       "details": [
-	//         "ModuleNotFoundError: No module named 'auth_service' — 1204 times since 14:02, new in netra-backend-staging-00042"
+	//         "ModuleNotFoundError: No module named 'auth_service' — 1204 times since 14:02 UTC, new in netra-backend-staging-00042"
 	//       ]
 	//     }
 	//   },

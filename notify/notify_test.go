@@ -88,7 +88,7 @@ func hookAddress() string { return "http://pager.test" + fakepager.WebhookPath }
 func notice(s incident.Status, second int64) incident.Notice {
 	return incident.Notice{
 		ID: fmt.Sprintf("abc123/%s/%d", s, second), Key: "abc123", Status: s, At: time.Unix(second, 0),
-		Summary: "backend on staging: 72% errors since 14:02 (limit 5%)", Source: "staging/backend", Class: "error_rate", Group: "staging",
+		Summary: "backend on staging: 72% errors since 14:02 UTC (limit 5%)", Source: "staging/backend", Class: "error_rate", Group: "staging",
 		Details:  []string{"ModuleNotFoundError: No module named 'auth_service' — 1204 times since 14:02, new in backend-00042"},
 		Revision: "backend-00042", Link: "https://team.slack.com/archives/C1/p1",
 	}
