@@ -10,27 +10,39 @@ import (
 // A replica that was cut off from Redis, or slept, may tell of an incident after another one has the watch. It says
 // so once it knows; this file takes away what is there twice then.
 
-// tidy deletes copies of the message and of replies, if there may be any.
+// tidy deletes copies of the message and of replies, if there may be any. What Slack does not let it read or delete
+// stays: an incident has more to tell.
 func (t *telling) tidy(ctx context.Context) error {
 	if !t.c.Thread.InDoubt(t.m) {
 		return nil
 	}
 	copies, err := t.copies(ctx)
-	if err != nil {
+	for _, ts := range copies {
+		if err != nil {
+			break
+		}
+		t.log.Warn("deleting what was told twice of an incident", "incident", t.c.Thread.ID, "ts", ts)
+		err = t.remove(ctx, ts)
+	}
+	if _, limited := retryAfter(err); limited && err != nil || mayHaveHappened(err) {
 		return err
 	}
-	for _, ts := range copies {
-		t.log.Warn("deleting what was told twice of an incident", "incident", t.c.Thread.ID, "ts", ts)
-		err := t.call(ctx, "delete", func(ctx context.Context) error {
-			_, _, err := t.api.DeleteMessageContext(ctx, t.m.Channel, ts)
-			return err
-		})
-		if err != nil && codeOf(err) != "message_not_found" {
-			return err
-		}
+	if err != nil {
+		t.log.Warn("what was told twice of an incident stays", "incident", t.c.Thread.ID, "reason", details(err))
 	}
 	t.m.Checked = t.c.Thread.Doubts
 	return t.keep()
+}
+
+func (t *telling) remove(ctx context.Context, ts string) error {
+	err := t.call(ctx, "delete", func(ctx context.Context) error {
+		_, _, err := t.api.DeleteMessageContext(ctx, t.m.Channel, ts)
+		return err
+	})
+	if codeOf(err) == "message_not_found" {
+		return nil
+	}
+	return err
 }
 
 // copies are the other messages of the thread, after the replies to them, and the replies of which an earlier one

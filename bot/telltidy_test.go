@@ -45,3 +45,25 @@ func TestWhatWasToldTwiceIsTakenAway(t *testing.T) {
 		}
 	})
 }
+
+// Where nothing may be deleted, the incident goes on being told.
+func TestWhatWasToldTwiceMayHaveToStay(t *testing.T) {
+	for method, code := range map[string]string{"chat.delete": "cant_delete_message", "conversations.history": "missing_scope"} {
+		inWorld(t, func(t *testing.T, w *world) {
+			m := firing(w)
+			late := *m
+			m.until(30 * time.Second)
+			late.bot = w.bot()
+			late.until(20 * time.Second)
+			m.want(2, 0)
+
+			m.c.Thread.Doubts++
+			w.Fault(fakeslack.Fault{Method: method, Kind: fakeslack.FaultError, Code: code, Count: 1 << 20})
+			m.say(incident.SayResolved, resolvedBy(incident.Person{}))
+			m.until(30 * time.Second)
+			if m.want(2, 1); m.errs > 0 || m.kept.Checked != 1 || !strings.Contains(w.log.String(), "stays") {
+				t.Errorf("%s: %d errors, kept %+v", method, m.errs, m.kept)
+			}
+		})
+	}
+}
