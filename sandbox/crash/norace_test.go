@@ -3,4 +3,4 @@
 package crash_test
 
 // sampleEvery is one in how many points is tried; make crash tries every one.
-const sampleEvery = 16
+const sampleEvery = 24
