@@ -3,7 +3,6 @@ package incident_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -70,14 +69,7 @@ func (s *site) dialRedis(context.Context, string, string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, near := memnet.Pipe(1 << 20)
-	pass := func(to, from net.Conn) {
-		_, _ = io.Copy(to, from)
-		_, _ = to.Close(), from.Close()
-	}
-	s.wires.Go(func() { pass(far, near) })
-	s.wires.Go(func() { pass(near, far) })
-	return client, nil
+	return memnet.Buffered(far, 1<<20, &s.wires), nil
 }
 
 // errorsOnly watches for errors above 20%: the higher the limit, the sooner it is proven that a fault is over.

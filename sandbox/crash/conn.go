@@ -6,8 +6,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"slipway/sandbox/memnet"
 )
 
 // conn is one connection over a line.
@@ -109,18 +107,4 @@ func (c *conn) flush(kept []byte, leaving bool) {
 		time.Sleep(lingering)
 		_ = c.Close()
 	}
-}
-
-// buffered gives a connection the room that sockets have: who writes to a replica that sleeps does not
-// wait for it.
-func buffered(raw net.Conn, copying *sync.WaitGroup) net.Conn {
-	const room = 1 << 20
-	near, far := memnet.Pipe(room)
-	pass := func(to, from net.Conn) {
-		_, _ = io.Copy(to, from)
-		_, _ = to.Close(), from.Close()
-	}
-	copying.Go(func() { pass(far, raw) })
-	copying.Go(func() { pass(raw, far) })
-	return near
 }

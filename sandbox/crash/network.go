@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"slipway/app"
+	"slipway/sandbox/memnet"
 )
 
 // Network is the lines between the replicas and one workspace, whose Cloud Run server has Intercept.
@@ -127,6 +128,9 @@ func (l *Line) Calls() []Call {
 	return list
 }
 
+// room is what the connections of a replica that may sleep hold, in bytes and direction.
+const room = 1 << 20
+
 // Dial opens a connection over the line.
 func (l *Line) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	l.mu.Lock()
@@ -147,7 +151,7 @@ func (l *Line) Dial(ctx context.Context, network, addr string) (net.Conn, error)
 		return nil, err
 	}
 	if l.plan.How == Asleep {
-		raw = buffered(raw, &l.flushing)
+		raw = memnet.Buffered(raw, room, &l.flushing) // who writes to a replica that sleeps does not wait for it
 	}
 	c := &conn{Conn: raw, line: l, gone: make(chan struct{})}
 	switch {

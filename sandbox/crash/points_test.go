@@ -48,17 +48,25 @@ func atEveryPoint(t *testing.T, play func(t *testing.T, p crash.Plan) run, known
 	if !slices.ContainsFunc(calm.calls, func(c crash.Call) bool { return c.Name == known }) {
 		t.Fatalf("no %s was seen: the scripts are not recognised", known)
 	}
-	points, note := sample(crash.Points(calm.calls))
+	tryEach(t, crash.Points(calm.calls), func(t *testing.T, p crash.Plan) (broke bool) {
+		r := play(t, p)
+		if r.account != calm.account {
+			t.Errorf("after the crash:\n%s\n%s", different(calm.account, r.account), r.story)
+		}
+		return r.broke
+	})
+}
+
+// tryEach tries a sample of points, and makes sure that they were reached.
+func tryEach(t *testing.T, all []crash.Plan, try func(t *testing.T, p crash.Plan) (broke bool)) {
+	t.Helper()
+	points, note := sample(all)
 	var met atomic.Int64
 	t.Run("at", func(t *testing.T) {
 		for _, p := range points {
 			t.Run(fmt.Sprintf("%s %s %d", p.How, p.Call, p.Nth), func(t *testing.T) {
 				t.Parallel()
-				r := play(t, p)
-				if r.account != calm.account {
-					t.Errorf("after the crash:\n%s\n%s", different(calm.account, r.account), r.story)
-				}
-				if r.broke {
+				if try(t, p) {
 					met.Add(1)
 				} else { // the last calls of a run may not be made in another
 					t.Log("never reached")
@@ -66,15 +74,14 @@ func atEveryPoint(t *testing.T, play func(t *testing.T, p crash.Plan) run, known
 			})
 		}
 	})
-	t.Logf("%d calls, %d points%s, %d crashes", len(calm.calls), len(points), note, met.Load())
+	t.Logf("%d points%s, %d reached", len(points), note, met.Load())
 	if missed := len(points) - int(met.Load()); missed > max(1, len(points)/20) { // a poll more or less moves the last ones
 		t.Errorf("%d of %d points were never reached", missed, len(points))
 	}
 }
 
-// relay runs a replica while something happens. Once its line breaks it is stopped, something may be done, and
-// another replica is started.
-func (w *world) relay(p crash.Plan, between func(), happens func()) (calls []crash.Call, broke bool) {
+// relay runs a replica while something happens. Once its line breaks as planned, then is done.
+func (w *world) relay(p crash.Plan, then func(first *replica), happens func()) (calls []crash.Call, broke bool) {
 	w.t.Helper()
 	first := w.start("a", p)
 	over := make(chan struct{})
@@ -82,32 +89,29 @@ func (w *world) relay(p crash.Plan, between func(), happens func()) (calls []cra
 	next.Go(func() {
 		select {
 		case <-first.Broken():
-			first.stop()
-			between()
-			w.start("b", crash.Plan{})
+			broke = true
+			then(first)
 		case <-over:
 		}
 	})
 	happens()
 	close(over)
 	next.Wait()
-	select {
-	case <-first.Broken():
-		broke = true
-	default:
-	}
 	return first.Calls(), broke
 }
 
-// nothing is done between a crash and the next replica.
-func nothing() {}
+// succeed starts another replica in the place of one that is dead.
+func (w *world) succeed(first *replica) {
+	first.stop()
+	w.start("b", crash.Plan{})
+}
 
 // play plays a rollout whose first replica's line breaks as planned.
 func (s scene) play(t *testing.T, p crash.Plan) (r run) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, s.scenario, brisk)
-		r.calls, r.broke = w.relay(p, nothing, func() { w.rollOut(s.end) })
+		r.calls, r.broke = w.relay(p, w.succeed, func() { w.rollOut(s.end) })
 		r.account, r.story = w.account(), w.story()
 	})
 	return r
@@ -127,7 +131,7 @@ func TestCrashIsSeenWithoutFinding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, s.scenario, brisk)
 		w.blind = true
-		w.relay(crash.Plan{Call: "cloud RunJob", Nth: 1, How: crash.After}, nothing, func() { w.rollOut(s.end) })
+		w.relay(crash.Plan{Call: "cloud RunJob", Nth: 1, How: crash.After}, w.succeed, func() { w.rollOut(s.end) })
 		if different(want, w.account()) == "" {
 			t.Error("a job that ran twice is not seen in the account")
 		}

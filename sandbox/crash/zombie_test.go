@@ -1,9 +1,7 @@
 package crash_test
 
 import (
-	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,21 +25,17 @@ func TestZombie(t *testing.T) {
 	for _, s := range scenes {
 		t.Run(s.scenario, func(t *testing.T) {
 			want, calls := s.undisturbed(t)
-			points, note := sample(sleeps(calls))
-			t.Logf("%s: asleep in %d calls%s", s.scenario, len(points), note)
-			for _, p := range points {
-				t.Run(fmt.Sprintf("%s %d", p.Call, p.Nth), func(t *testing.T) {
-					t.Parallel()
-					synctest.Test(t, func(t *testing.T) { s.slept(t, p, want) })
-				})
-			}
+			tryEach(t, sleeps(calls), func(t *testing.T, p crash.Plan) (broke bool) {
+				synctest.Test(t, func(t *testing.T) { broke = s.slept(t, p, want) })
+				return broke
+			})
 		})
 	}
 }
 
-func (s scene) slept(t *testing.T, p crash.Plan, want string) {
+func (s scene) slept(t *testing.T, p crash.Plan, want string) (broke bool) {
 	w := newWorld(t, s.scenario, lifelike)
-	w.nap(p, func() { w.rollOut(s.end) })
+	broke = w.nap(p, func() { w.rollOut(s.end) })
 	if got := w.account(); got != want {
 		t.Errorf("after the sleep:\n%s\n%s", different(want, got), w.story())
 	}
@@ -50,29 +44,20 @@ func (s scene) slept(t *testing.T, p crash.Plan, want string) {
 	if left := w.left(); left != "" {
 		t.Errorf("left in Redis: %s", left)
 	}
+	return broke
 }
 
 // nap runs a replica while something happens. It falls asleep as planned; another one is started then, and after the
 // nap the first wakes up.
-func (w *world) nap(p crash.Plan, happens func()) {
+func (w *world) nap(p crash.Plan, happens func()) (broke bool) {
 	w.t.Helper()
-	first := w.start("a", p)
-	over := make(chan struct{})
-	var next sync.WaitGroup
-	next.Go(func() {
-		select {
-		case <-first.Broken():
-			w.start("b", crash.Plan{})
-			time.Sleep(nap)
-			first.Wake()
-		case <-over: // the last calls of a run may not be made in another
-			w.t.Log("never reached")
-		}
-	})
-	happens()
-	close(over)
-	next.Wait()
+	_, broke = w.relay(p, func(first *replica) {
+		w.start("b", crash.Plan{})
+		time.Sleep(nap)
+		first.Wake()
+	}, happens)
 	time.Sleep(correction)
+	return broke
 }
 
 // sleeps are the calls to fall asleep in: each that changes the cloud or the channel, and one in five of

@@ -18,6 +18,19 @@ func Pipe(room int) (net.Conn, net.Conn) {
 	return pipe(room, address("near.invalid:0"), address("far.invalid:0"))
 }
 
+// Buffered gives a connection room bytes in each direction before a writer waits, as a socket has them. What
+// is copied for it ends with the connection, and can be waited for.
+func Buffered(raw net.Conn, room int, copying *sync.WaitGroup) net.Conn {
+	near, far := Pipe(room)
+	pass := func(to, from net.Conn) {
+		_, _ = io.Copy(to, from)
+		_, _ = to.Close(), from.Close()
+	}
+	copying.Go(func() { pass(far, raw) })
+	copying.Go(func() { pass(raw, far) })
+	return near
+}
+
 func pipe(room int, near, far address) (*end, *end) {
 	out, back := newStream(room), newStream(room)
 	return &end{in: back, out: out, local: near, remote: far}, &end{in: out, out: back, local: far, remote: near}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -229,14 +228,7 @@ func (w *Workspace) dialRedis() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, near := memnet.Pipe(redisRoom)
-	pass := func(to, from net.Conn) {
-		_, _ = io.Copy(to, from)
-		_, _ = to.Close(), from.Close()
-	}
-	w.serving.Go(func() { pass(far, near) })
-	w.serving.Go(func() { pass(near, far) })
-	return client, nil
+	return memnet.Buffered(far, redisRoom, &w.serving), nil
 }
 
 const redisRoom = 4 << 20 // bytes
